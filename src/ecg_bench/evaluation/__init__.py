@@ -1,0 +1,1 @@
+"""ELM + held-out conversations -> Predictions under each condition -> Scores with intervals."""

@@ -1,0 +1,1 @@
+"""Conversations -> trained ELM: data, and one command for each stage."""
