@@ -15,8 +15,14 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
-    "quickstart": ("ecg_bench.quickstart", "the whole way on a small database: data, training, scores with controls"),
-    "data synthesize": ("ecg_bench.records.synthetic", "write a database of synthetic ECGs whose truth is known"),
+    "quickstart": (
+        "ecg_bench.quickstart",
+        "the whole way on a small database: data, training, scores with controls",
+    ),
+    "data synthesize": (
+        "ecg_bench.records.synthetic",
+        "write a database of synthetic ECGs whose truth is known",
+    ),
     "data prepare": ("ecg_bench.signals.prepare", "raw database -> store of cleaned segments"),
     "data split": ("ecg_bench.signals.split", "assign patients to train, validation and test"),
     "data audit": ("ecg_bench.signals.audit", "fail when a patient or record crosses between splits"),
@@ -95,9 +101,13 @@ def parse(config_class: type, argv: list[str], *, verb: str):
         prog=f"ecg-bench {verb}",
         usage=f"ecg-bench {verb} {' '.join(name.upper() for name in required)} [options]",
         description=f"{summary[0].upper()}{summary[1:]}. {' '.join(name.upper() for name in required)} may also be "
-        "given as options." if required else f"{summary[0].upper()}{summary[1:]}.",
+        "given as options."
+        if required
+        else f"{summary[0].upper()}{summary[1:]}.",
     )
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with options; later ones override it")
+    parser.add_argument(
+        "--config", action=ActionConfigFile, help="YAML file with options; later ones override it"
+    )
     parser.add_class_arguments(config_class, as_group=False)
     parsed = parser.parse_args(_name_positionals(required, argv))
     values = parser.instantiate_classes(parsed).as_dict()

@@ -24,7 +24,9 @@ ANSWERS = ("sinus rhythm", "atrial fibrillation", "sinus tachycardia", "paced rh
 
 def signals(n: int, seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return [0.3 * rng.standard_normal((12, RECIPE.samples)).astype(np.float32).cumsum(1) / 3 for _ in range(n)]
+    return [
+        0.3 * rng.standard_normal((12, RECIPE.samples)).astype(np.float32).cumsum(1) / 3 for _ in range(n)
+    ]
 
 
 def tiny_config(family: str, tokenizer):
@@ -33,7 +35,14 @@ def tiny_config(family: str, tokenizer):
     if family == "gpt2":
         return GPT2Config(n_embd=32, n_layer=2, n_head=4, **ids)
     if family == "opt":
-        return OPTConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64, word_embed_proj_dim=32, **ids)
+        return OPTConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            ffn_dim=64,
+            word_embed_proj_dim=32,
+            **ids,
+        )
     if family == "gemma2":
         return Gemma2Config(num_key_value_heads=2, head_dim=8, **size, **ids)
     kinds = {"llama": LlamaConfig, "qwen2": Qwen2Config}
@@ -73,7 +82,11 @@ def batch_of(elm: Elm, examples, side: str = "right") -> dict[str, torch.Tensor]
 def test_rows_are_independent(tower):
     elm = make_elm(tower)
     a, b, c = signals(3)
-    examples = [example(elm, a, ANSWERS[0]), example(elm, None, ANSWERS[1]), example(elm, b, ANSWERS[2], ecgs=2)]
+    examples = [
+        example(elm, a, ANSWERS[0]),
+        example(elm, None, ANSWERS[1]),
+        example(elm, b, ANSWERS[2], ecgs=2),
+    ]
     together = batch_of(elm, examples)
     with torch.no_grad():
         logits = elm(**{**together, "labels": None}).logits
@@ -139,7 +152,9 @@ def test_lora_freezes_the_language_model_and_moves_the_ecg_embeddings(tower):
     trained = {name for name, p in elm.named_parameters() if p.requires_grad}
     assert moved <= trained
     assert all("lora" in name for name in moved if name.startswith("llm."))
-    assert {name for name in moved if name.startswith("tower.")} == {n for n in trained if n.startswith("tower.")}
+    assert {name for name in moved if name.startswith("tower.")} == {
+        n for n in trained if n.startswith("tower.")
+    }
     assert any("lora" in name for name in moved)
 
 
@@ -160,7 +175,9 @@ def test_a_saved_folder_answers_identically(tower, lora, tmp_path):
     record = Record("r1", "p1", signals(1)[0], 100.0)
     elm.save_pretrained(tmp_path / "elm")
     loaded = Elm.from_pretrained(tmp_path / "elm", device="cpu")
-    assert loaded.answer(record, QUESTION, max_new_tokens=10) == elm.answer(record, QUESTION, max_new_tokens=10)
+    assert loaded.answer(record, QUESTION, max_new_tokens=10) == elm.answer(
+        record, QUESTION, max_new_tokens=10
+    )
     assert loaded.config.provenance == elm.config.provenance
     for (name, a), (other, b) in zip(elm.state_dict().items(), loaded.state_dict().items(), strict=True):
         assert name == other and torch.equal(a, b), name
@@ -206,7 +223,9 @@ def test_truncation_keeps_every_lead_alike():
     elm = make_elm("symbolic", max_length=150)
     shown = example(elm, signals(1)[0], ANSWERS[0])
     whole = elm.representation.encode(signals(1)[0])
-    kept = np.bincount(shown.ecgs[0].values[:, 1], minlength=12) / np.bincount(whole.values[:, 1], minlength=12)
+    kept = np.bincount(shown.ecgs[0].values[:, 1], minlength=12) / np.bincount(
+        whole.values[:, 1], minlength=12
+    )
     assert len(shown) == 150
     assert shown.ecgs[0].tokens < whole.tokens
     assert np.ptp(kept) < 0.15

@@ -21,6 +21,9 @@ def read(root: Path) -> Iterator[Conversation]:
             yield Conversation(
                 f"report-{record_id}",
                 (record_id,),
-                ({"role": "user", "content": QUESTION}, {"role": "assistant", "content": " ".join(report.split())}),
+                (
+                    {"role": "user", "content": QUESTION},
+                    {"role": "assistant", "content": " ".join(report.split())},
+                ),
                 {"question_type": "report", "template": "report", "database": store.source},
             )

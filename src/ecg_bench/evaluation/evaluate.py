@@ -17,8 +17,8 @@ from ecg_bench.evaluation import grounding
 from ecg_bench.evaluation.generate import Examiner
 from ecg_bench.evaluation.prediction import Prediction, PredictionFile
 from ecg_bench.evaluation.scores import Score, score, to_json
-from ecg_bench.models.elm import Elm
 from ecg_bench.evaluation.table import text_table
+from ecg_bench.models.elm import Elm
 from ecg_bench.training.data import Source
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,18 @@ def evaluate(config: Config) -> list[Score]:
     if config.question_only:
         control = Elm.from_pretrained(config.question_only)
         if control.representation is not None:
-            raise ValueError(f"{config.question_only} reads ECGs; a question-only model is trained with tower none")
+            raise ValueError(
+                f"{config.question_only} reads ECGs; a question-only model is trained with tower none"
+            )
         _check(control, source, config)
         examiner = Examiner(control, source.store, **settings)
         examiner.run(items, grounding.RETRAINED, file=file, make=make, others={})
     _answer_by_majority(items, source, file, make)
     wanted = {item.conversation_id for item in items}
     scores = score(
-        [p for p in file.predictions if p.conversation_id in wanted], resamples=config.resamples, seed=config.seed
+        [p for p in file.predictions if p.conversation_id in wanted],
+        resamples=config.resamples,
+        seed=config.seed,
     )
     (out / "scores.json").write_text(json.dumps(to_json(scores), indent=1) + "\n", encoding="utf-8")
     return scores
@@ -120,7 +124,10 @@ def _answer_by_majority(items: list[Conversation], source: Source, file: Predict
     if waiting:
         majority = grounding.Majority(source.part("train"))
         file.append(
-            [make(item, condition=grounding.MODEL_FREE, shown=(), prediction=majority.answer(item)) for item in waiting]
+            [
+                make(item, condition=grounding.MODEL_FREE, shown=(), prediction=majority.answer(item))
+                for item in waiting
+            ]
         )
 
 

@@ -45,7 +45,9 @@ def score(predictions: list[Prediction], *, resamples: int = 2000, seed: int = 0
     ids = sorted(next(iter(by_condition.values())))
     for condition, found in by_condition.items():
         if sorted(found) != ids:
-            raise ValueError(f"condition {condition} has {len(found)} answers of {len(ids)}: run the evaluation again")
+            raise ValueError(
+                f"condition {condition} has {len(found)} answers of {len(ids)}: run the evaluation again"
+            )
     table = {c: [found[i] for i in ids] for c, found in by_condition.items()}
     values = {
         (metric, condition): np.array(
@@ -58,7 +60,11 @@ def score(predictions: list[Prediction], *, resamples: int = 2000, seed: int = 0
 
 
 def _tabulate(
-    table: dict[str, list[Prediction]], values: dict[tuple[str, str], np.ndarray], *, resamples: int, seed: int
+    table: dict[str, list[Prediction]],
+    values: dict[tuple[str, str], np.ndarray],
+    *,
+    resamples: int,
+    seed: int,
 ) -> list[Score]:
     rows = next(iter(table.values()))
     types = np.array([p.question_type for p in rows])
@@ -70,7 +76,9 @@ def _tabulate(
         controls = [c for c in table if c != "own"]
         for metric in METRICS:
             if "own" in table and controls:
-                lift = bootstrap.lift(values[metric, "own"][chosen], [values[metric, c][chosen] for c in controls])
+                lift = bootstrap.lift(
+                    values[metric, "own"][chosen], [values[metric, c][chosen] for c in controls]
+                )
                 scores.append(Score(metric, "lift", group, lift))
             scores += [Score(metric, c, group, bootstrap.mean(values[metric, c][chosen])) for c in table]
     return scores

@@ -10,7 +10,13 @@ def text_table(scores: list[Score], *, title: str) -> str:
     """ECG lift, then each condition with every metric, then exact match by question type."""
     conditions = list(dict.fromkeys(s.condition for s in scores if s.condition != "lift"))
     whole = find(scores, LIFT_METRIC, conditions[0])
-    lines = [f"## {title}", "", lift_line(scores), f"{whole.n} questions about {whole.patients} patients; 95 % intervals by patient.", ""]
+    lines = [
+        f"## {title}",
+        "",
+        lift_line(scores),
+        f"{whole.n} questions about {whole.patients} patients; 95 % intervals by patient.",
+        "",
+    ]
     rows = [[NAMES[c], *(percent(find(scores, m, c)) for m in METRICS)] for c in conditions]
     lines += markdown(["shown to the model", *(HEADINGS[m] for m in METRICS)], rows)
     groups = list(dict.fromkeys(s.group for s in scores if s.group != "all"))
@@ -25,7 +31,7 @@ def text_table(scores: list[Score], *, title: str) -> str:
 
 
 def lift_line(scores: list[Score]) -> str:
-    """"ECG lift +31.2 points [25.0, 37.1]: own ECG 68.0 %, best control (majority answer) 36.8 %"."""
+    """ "ECG lift +31.2 points [25.0, 37.1]: own ECG 68.0 %, best control (majority answer) 36.8 %"."""
     found = {s.condition: s.interval for s in scores if s.metric == LIFT_METRIC and s.group == "all"}
     lift = found.pop("lift", None)
     if lift is None:

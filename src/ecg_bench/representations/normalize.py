@@ -7,8 +7,8 @@
 z is clipped to [0, 1]. The literature after ECG-Byte uses `record`. It makes the best use of the letters and
 forgets how many mV they are, and with that low voltage, hypertrophy and the size of an ST shift; so a fixed
 gain is the default here. Its range is a choice between resolution and peaks: at ±2 mV one of 26 letters is
-154 µV, and 0.04 % of the samples of PTB-XL's first 80 records (unfiltered) lie outside, mostly R and S peaks of V1-V6, yet
-35 % of the records have one. They are clipped. ±3.5 mV would keep all of them with letters of 269 µV.
+154 µV, and of PTB-XL's first 80 records (unfiltered) 0.04 % of the samples lie outside, mostly QRS peaks of
+V2-V5, but 35 % of the records have one. They are clipped; ±3.5 mV would keep all, with letters of 269 µV.
 """
 
 import math

@@ -116,8 +116,8 @@ def crossings_in_store(store: SegmentStore, splits: dict[Path, Split]) -> list[C
 
 
 def crossings_in_conversations(file: Path, splits: dict[Path, Split]) -> tuple[list[Crossing], int, int]:
-    """Patients whom the official split of conversations has in training and in testing; how many conversations
-    were read, and how many of them are about a record of a manifest."""
+    """Patients whom the official split of conversations has in training and in testing; how many
+    conversations were read, and how many of them are about a record of a manifest."""
     patient_of: dict[str, str] = {
         record_id: patient_id
         for split in splits.values()

@@ -28,7 +28,7 @@ FLAT_S = 2.0
 CLIP_S = 0.01
 """A cut wave repeats its extreme value at least this long, and at least three samples."""
 CLIP_STEP = 0.03
-"""... and reaches it or leaves it by a step above this part of the lead's range (and three steps of the
+"""... and reaches it or leaves it by a step above this part of the lead's range (and five steps of the
 converter: some MIMIC records have 20 uV ones). Real waves turn slowly."""
 AMPLITUDE_MV = (0.3, 12.0)
 """Plausible peak to peak of a record's largest lead (median over blocks of 2 s)."""
@@ -123,7 +123,7 @@ def is_clipped(lead: np.ndarray, fs: float) -> bool:
     """
     shortest = max(3, int(np.ceil(CLIP_S * fs)))
     moves = np.abs(np.diff(lead))
-    step = max(CLIP_STEP * np.ptp(lead), 3 * moves[moves > 1e-6].min(initial=np.inf))
+    step = max(CLIP_STEP * np.ptp(lead), 5 * moves[moves > 1e-6].min(initial=np.inf))
     for extreme in (lead.max(), lead.min()):
         at_extreme = lead == extreme
         if np.count_nonzero(at_extreme) < shortest:

@@ -42,7 +42,9 @@ class Source:
         Raises:
             ValueError: there is none, or a conversation names a record that the store does not hold.
         """
-        unknown = [item for item in self.conversations if any(r not in self._patients for r in item.record_ids)]
+        unknown = [
+            item for item in self.conversations if any(r not in self._patients for r in item.record_ids)
+        ]
         if unknown:
             raise ValueError(
                 f"{len(unknown)} conversations name records that the store does not hold, such as "
@@ -61,7 +63,14 @@ class Source:
 class ElmDataset(torch.utils.data.Dataset):
     """Examples for training or likelihood, made when they are asked for."""
 
-    def __init__(self, conversations: Iterable[Conversation], store: SegmentStore, elm: Elm, *, all_windows: bool = False):
+    def __init__(
+        self,
+        conversations: Iterable[Conversation],
+        store: SegmentStore,
+        elm: Elm,
+        *,
+        all_windows: bool = False,
+    ):
         self.store, self.representation, self.prompt = store, elm.representation, elm.prompt
         self.items = [
             (item, window)

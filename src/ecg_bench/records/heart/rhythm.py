@@ -1,10 +1,10 @@
 """Heart -> when it beats. A beat is its R time (the centre of the greatest QRS wave) and its kind.
 
-    sinus     RR follows breathing (2 to 5 % at 0.2 to 0.3 Hz) with 0.8 % of jitter
-    atrial fibrillation     RR independent, log-normal with a coefficient of variation of 0.24
-    paced     RR constant
-    premature atrial beat   at 62 to 70 % of the RR; the sinus node is reset, so the following beats move
-    premature ventricular beat   at 58 to 66 % of the RR; the following beats stay (full compensatory pause)
+    sinus                       RR follows breathing (2 to 5 % at 0.2 to 0.3 Hz) with 0.8 % of jitter
+    atrial fibrillation         RR independent, log-normal with a coefficient of variation of 0.24
+    paced                       RR constant
+    premature atrial beat       at 62 to 70 % of the RR; it resets the sinus node, so later beats move
+    premature ventricular beat  at 58 to 66 % of the RR; later beats stay (full compensatory pause)
 
 Premature beats keep away from the ends of the record and are at least three beats apart.
 """

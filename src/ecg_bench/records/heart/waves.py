@@ -26,7 +26,7 @@ from ecg_bench.records.heart.electrodes import FRONTAL, LEAD_FIELD, TWELVE
 from ecg_bench.records.heart.factors import Heart, stream
 from ecg_bench.records.leads import LEADS
 
-# Centre and width in fractions of the QRS duration, then X, Y, Z. The first wave begins at 0, the last ends at 1.
+# Centre and width in fractions of the QRS duration, then X, Y, Z. The first begins at 0, the last ends at 1.
 NARROW = np.array(
     [
         [0.18, 0.09, -0.14, -0.04, -0.26],
@@ -49,8 +49,8 @@ RIGHT_BLOCK = np.array(
         [0.12, 0.06, -0.14, -0.04, -0.28],
         [0.28, 0.08, 1.25, 0.50, 0.02],
         [0.42, 0.08, 0.60, 0.25, 0.60],
-        [0.63, 0.09, -0.45, -0.16, -0.70],
-        [0.80, 0.10, -0.35, -0.12, -0.40],
+        [0.63, 0.09, -0.36, -0.14, -0.75],
+        [0.80, 0.10, -0.26, -0.10, -0.42],
     ]
 )
 QRS = {
@@ -163,6 +163,9 @@ def st_territory(heart: Heart) -> str:
 
 def _qrs(heart: Heart, variation: np.ndarray) -> Waves:
     table = LEFT_BLOCK if heart.rhythm == "paced rhythm" else QRS[heart.conduction]
+    if heart.voltage == "left ventricular hypertrophy":
+        # The thick wall draws the loop backwards: the S in V1 gains more than the limb leads.
+        table = table * [1, 1, 1, 1, 1.7]
     qrs = _timed(table, heart.qrs_ms / 1000, variation)
     # The late waves of a right block always point to the right.
     staying = 2 if table is RIGHT_BLOCK else 0

@@ -6,6 +6,6 @@ labels does not count, since databases list them in different orders.
 
 
 def labels(answer: str) -> frozenset[str]:
-    """"Left axis deviation; LBBB." -> {"left axis deviation", "lbbb"}."""
+    """ "Left axis deviation; LBBB." -> {"left axis deviation", "lbbb"}."""
     parts = (" ".join(part.lower().split()).rstrip(".").rstrip() for part in answer.split(";"))
     return frozenset(part for part in parts if part)
