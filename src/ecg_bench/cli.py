@@ -9,6 +9,8 @@ ECG_BENCH_TRACEBACK=1 shows where they came from.
 """
 
 import dataclasses
+import itertools
+import json
 import logging
 import os
 import sys
@@ -95,15 +97,14 @@ def parse(config_class: type, argv: list[str], *, verb: str):
     from jsonargparse import ActionConfigFile, ArgumentParser, set_parsing_settings
 
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    required = [f.name for f in dataclasses.fields(config_class) if _is_required(f)]
+    required = [f for f in dataclasses.fields(config_class) if _is_required(f)]
+    positions = " ".join(field.name.upper() for field in required)
     summary = COMMANDS[verb][1]
+    note = f". {positions} may also be given as options." if required else "."
     parser = ArgumentParser(
         prog=f"ecg-bench {verb}",
-        usage=f"ecg-bench {verb} {' '.join(name.upper() for name in required)} [options]",
-        description=f"{summary[0].upper()}{summary[1:]}. {' '.join(name.upper() for name in required)} may also be "
-        "given as options."
-        if required
-        else f"{summary[0].upper()}{summary[1:]}.",
+        usage=f"ecg-bench {verb} {positions} [options]",
+        description=summary[0].upper() + summary[1:] + note,
     )
     parser.add_argument(
         "--config", action=ActionConfigFile, help="YAML file with options; later ones override it"
@@ -119,15 +120,21 @@ def _is_required(field: dataclasses.Field) -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
-def _name_positionals(required: list[str], argv: list[str]) -> list[str]:
-    """["ptb_xl", "--root", "x"] -> ["--name", "ptb_xl", "--root", "x"]: leading words fill required fields."""
+def _name_positionals(required: list[dataclasses.Field], argv: list[str]) -> list[str]:
+    """["ptb_xl", "--root", "x"] -> ["--name=ptb_xl", "--root", "x"]: leading words fill required fields.
+
+    A required field that is a tuple takes all the words that are left.
+    """
+    words = list(itertools.takewhile(lambda word: not word.startswith("-"), argv))
+    options = [_underscored(word) for word in argv[len(words) :]]
     named = []
-    rest = list(argv)
-    for name in required:
-        if not rest or rest[0].startswith("-"):
-            break
-        named += [f"--{name}", rest.pop(0)]
-    return named + [_underscored(word) for word in rest]
+    for field in required[: len(words)]:
+        if str(field.type).startswith("tuple"):
+            named.append(f"--{field.name}={json.dumps(words)}")
+            words = []
+        else:
+            named.append(f"--{field.name}={words.pop(0)}")
+    return named + words + options
 
 
 def _underscored(word: str) -> str:

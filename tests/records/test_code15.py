@@ -18,7 +18,8 @@ EXAMS = {
 
 @pytest.fixture
 def database(tmp_path):
-    """Three exams in the one part that is here (the second all zero, the third not in it), one in another part."""
+    """Three exams in the part that is here (the second all zero, the third not in it), one in another
+    part."""
     tracings = np.zeros((3, 4096, 12), dtype=np.float32)
     tracings[0, 500:3434] = np.random.default_rng(0).normal(size=(2934, 12))
     tracings[0, 1000:1100] = 0  # zeros inside stay
@@ -27,9 +28,7 @@ def database(tmp_path):
         part["exam_id"], part["tracings"] = np.array([11, 12, 0]), tracings
     rows = [{"exam_id": exam, "age": 46, "is_male": True, "1dAVb": True, "RBBB": False} for exam in EXAMS]
     table = pd.DataFrame(rows).assign(LBBB=False, SB=False, ST=True, AF=False, patient_id=5, normal_ecg=False)
-    table.assign(death="", timey=3.5, trace_file=list(EXAMS.values())).to_csv(
-        tmp_path / "exams.csv", index=False
-    )
+    table.assign(death="", timey=3.5, trace_file=list(EXAMS.values())).to_csv(tmp_path / "exams.csv", index=False)
     return tmp_path
 
 
@@ -90,7 +89,8 @@ def test_real_exams_have_the_order_and_the_lengths_of_the_dataset(shared_data):
 
 
 def test_a_millivolt_is_a_millivolt(shared_data):
-    """The middle exam's largest deflection is what a heart gives: a tenth or ten times as much would be no mV."""
+    """The middle exam's largest deflection is a heart's; a tenth of it, or ten times as much, would not
+    be."""
     peaks = [
         np.percentile(np.abs(r.signal - np.median(r.signal, axis=1, keepdims=True)), 99.5, axis=1).max()
         for r in records.read("code15", shared_data / "code-15")

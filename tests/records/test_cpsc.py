@@ -29,9 +29,7 @@ def test_the_original_form(tmp_path):
 
 
 def test_the_challenge_form_and_a_record_that_is_there_twice(tmp_path, write_record, caplog):
-    digital = write_record(
-        tmp_path / "new/A0001", comments=("Age: 74", "Sex: Male", "Dx: 164889003,59118001,1")
-    )
+    digital = write_record(tmp_path / "new/A0001", comments=("Age: 74", "Sex: Male", "Dx: 164889003,59118001,1"))
     write_structure(tmp_path / "old/A0001.mat")
     with caplog.at_level(logging.INFO):
         (record,) = records.read("cpsc", tmp_path)
@@ -56,7 +54,8 @@ def test_damaged_structures(tmp_path):
     reasons = {failure.record_id: failure.reason for failure in failures}
     assert list(reasons) == [f"A000{k}" for k in range(2, 9)]
     assert "not (12, samples)" in reasons["A0005"] and "not (12, samples)" in reasons["A0008"]
-    assert all("no structure ECG" in reasons[f"A000{k}"] for k in (2, 3, 4, 6, 7))
+    assert "cut short" in reasons["A0002"] and "no structure ECG" in reasons["A0006"] + reasons["A0007"]
+    assert all("not a MATLAB 5 file" in reasons[f"A000{k}"] for k in (3, 4))
 
 
 def test_random_damage_of_a_structure(tmp_path):

@@ -40,6 +40,4 @@ def test_the_sample_data(shared_data):
     assert list(found) == [f"JS2000{k}" for k in range(8)]
     flat = [k for k in range(12) if not np.ptp(found["JS20004"].signal[k])]
     assert flat == [7, 9, 11]  # V2, V4, V6: for the signal room to judge
-    assert (
-        "Sinus Tachycardia" in found["JS20004"].metadata["labels"] and found["JS20004"].metadata["age"] == 89
-    )
+    assert "Sinus Tachycardia" in found["JS20004"].metadata["labels"] and found["JS20004"].metadata["age"] == 89

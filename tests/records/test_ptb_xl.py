@@ -38,10 +38,7 @@ def database(tmp_path, write_record):
     write_record(tmp_path / "records100/00000/00008_lr", fs=100, samples=20)
     rows = [ROW]
     for ecg_id, folder in [("8", "00000"), ("9001", "09000")]:
-        paths = {
-            f"filename_{r}": f"records{n}/{folder}/{int(ecg_id):05}_{r}"
-            for r, n in [("lr", 100), ("hr", 500)]
-        }
+        paths = {f"filename_{r}": f"records{n}/{folder}/{int(ecg_id):05}_{r}" for r, n in [("lr", 100), ("hr", 500)]}
         rows.append(ROW | {"ecg_id": ecg_id} | paths)
     pd.DataFrame(rows).to_csv(tmp_path / ptb_xl.TABLE, index=False)
     return tmp_path

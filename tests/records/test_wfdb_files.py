@@ -34,9 +34,7 @@ def pack(samples: np.ndarray, fmt: str) -> bytes:
     return (a | b << 10 | c << 20).astype("<u4").tobytes()
 
 
-@pytest.mark.parametrize(
-    "fmt", ["16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524"]
-)
+@pytest.mark.parametrize("fmt", ["16", "24", "32", "61", "80", "160", "212", "310", "311", "508", "516", "524"])
 @pytest.mark.parametrize("samples", [60, 61])
 def test_physical_values_are_the_digital_ones_by_gain_and_baseline(tmp_path, write_record, fmt, samples):
     path = tmp_path / "r"
@@ -216,7 +214,7 @@ def test_random_damage_never_shows_as_another_error(tmp_path, write_record, segm
     rng = np.random.default_rng(1)
     outcomes = {"read": 0, "refused": 0}
     tracemalloc.start()
-    for _ in range(500):
+    for _ in range(200):
         for name in names:
             raw = bytearray(whole[name])
             for _ in range(rng.integers(1, 4)):
@@ -236,14 +234,20 @@ def test_random_damage_never_shows_as_another_error(tmp_path, write_record, segm
             outcomes["refused"] += 1
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert outcomes["refused"] > 250 and peak < 1e9, (outcomes, peak)
+    assert outcomes["refused"] > 100 and peak < 1e9, (outcomes, peak)
 
 
 def test_segments_are_joined_and_gaps_are_nan(tmp_path, write_record):
     """Each by its own format, unit and order of leads."""
     first = write_record(tmp_path / "s1")
     second = write_record(
-        tmp_path / "s2", samples=40, seed=1, fmt="32", units="uV", gain=1, leads=LEADS[::-1]
+        tmp_path / "s2",
+        samples=40,
+        seed=1,
+        fmt="32",
+        units="uV",
+        gain=1,
+        leads=tuple(name.lower() for name in LEADS[::-1]),
     )
     (tmp_path / "m.hea").write_text("m/3 12 500 110\ns1 60\n~ 10\ns2 40\n")
     signal = read_wfdb(tmp_path / "m").signal

@@ -31,9 +31,7 @@ def test_one_file(tmp_path, write_record):
 def test_ludb_and_georgia_and_ptb(shared_data):
     ludb = list(records.read("wfdb_folder", shared_data / "ludb"))
     assert [record.record_id for record in ludb] == [f"data/{k}" for k in range(1, 13)]
-    assert ludb[0].report.startswith(
-        "Rhythm: Sinus bradycardia. Electric axis of the heart: left axis deviation."
-    )
+    assert ludb[0].report.startswith("Rhythm: Sinus bradycardia. Electric axis of the heart: left axis deviation.")
     georgia = next(records.read("wfdb_folder", shared_data / "georgia"))
     assert georgia.metadata == {"age": 78, "sex": "male", "labels": ["67741000119109", "426177001"]}
     (ptb,) = records.read("wfdb_folder", shared_data / "ptb")  # 15 leads in two signal files

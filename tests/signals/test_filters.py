@@ -90,8 +90,7 @@ def test_the_original_noise_band_takes_heart_for_noise(make_ecg):
     clean = make_ecg(noise_mv=0.002)
     options = {"wavelet": "db6", "top_hz": 100.0}
     ours, original = (
-        np.abs(filters.denoise(clean, 500.0, noise_band=band, **options) - clean).max()
-        for band in ("finest", "cD4")
+        np.abs(filters.denoise(clean, 500.0, noise_band=band, **options) - clean).max() for band in ("finest", "cD4")
     )
     assert ours < 0.01 < original
 

@@ -92,9 +92,7 @@ def test_swapped_arms_are_suspected(make_ecg):
 def test_a_right_axis_is_no_reversal(make_ecg):
     signal = make_ecg(noise_mv=0.0)
     time = np.arange(signal.shape[1]) / FS
-    r_times = time[1:-1][
-        (np.diff(np.sign(np.diff(signal[10]))) < 0) & (signal[10, 1:-1] > 0.9 * signal[10].max())
-    ]
+    r_times = time[1:-1][(np.diff(np.sign(np.diff(signal[10]))) < 0) & (signal[10, 1:-1] > 0.9 * signal[10].max())]
     for at in r_times:  # turn the QRS of lead I over; P and T stay upright
         signal[0] -= 1.6 * np.exp(-0.5 * ((time - at) / 0.011) ** 2)
     assert not quality.lead_reversal_suspected(signal, FS)

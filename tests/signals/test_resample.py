@@ -10,9 +10,7 @@ def sine(hz: float, fs: float, samples: int) -> np.ndarray:
     return np.sin(2 * np.pi * hz * np.arange(samples) / fs)[None]
 
 
-@pytest.mark.parametrize(
-    ("fs_in", "fs_out"), [(500, 250), (1000, 250), (400, 250), (360, 250), (100, 250), (257, 250)]
-)
+@pytest.mark.parametrize(("fs_in", "fs_out"), [(500, 250), (1000, 250), (400, 250), (360, 250), (100, 250), (257, 250)])
 def test_a_10_hz_sine_keeps_its_frequency_and_phase_to_the_end(fs_in, fs_out):
     samples = 10 * fs_in
     out = resample(sine(10, fs_in, samples), fs_in, fs_out)

@@ -20,7 +20,7 @@ import pandas as pd
 from ecg_bench import registry
 from ecg_bench.records.record import Failure, Record
 
-NOUNS = ("record", "leads", "wfdb_files", "wfdb_header", "tables", "heart")
+NOUNS = ("record", "leads", "wfdb_files", "wfdb_header", "tables", "matlab", "heart")
 
 log = logging.getLogger(__name__)
 

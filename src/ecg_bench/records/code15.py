@@ -47,9 +47,7 @@ def index(root: Path) -> pd.DataFrame:
     listed = table["trace_file"].map(lambda name: here.get(name, False)).astype(bool)
     if not listed.all():
         missing = sum(not there for there in here.values())
-        log.info(
-            "%d of %d exams are in %d parts that are not in %s", (~listed).sum(), len(table), missing, root
-        )
+        log.info("%d of %d exams are in %d parts that are not in %s", (~listed).sum(), len(table), missing, root)
     table = table[listed].reset_index(drop=True)
     places = {name: _places(root / name) for name, there in here.items() if there}
     table["record_id"] = table["exam_id"].map(tables.identifier)
@@ -95,6 +93,8 @@ def _tracing(path: Path, row: dict[str, str]) -> np.ndarray:
         return tracings[int(row["row"])]
     except (KeyError, IndexError, RuntimeError, AttributeError) as error:
         raise ValueError(f"{path} is not a part of CODE-15: {error}") from error
+    except OSError as error:  # HDF5 does not say which file
+        raise OSError(f"{path}: {error}") from error
 
 
 def _places(path: Path) -> dict[str, int]:

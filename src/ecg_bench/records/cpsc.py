@@ -15,15 +15,12 @@ metadata: labels are the nine class names of the challenge's page; a SNOMED CT c
 
 import logging
 import os
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
-from ecg_bench.records import tables, wfdb_files, wfdb_folder
+from ecg_bench.records import matlab, tables, wfdb_files, wfdb_folder
 from ecg_bench.records.leads import LEADS
 from ecg_bench.records.record import Record
 
@@ -45,16 +42,6 @@ _SNOMED = {
     "429622005": "STD",
     "164931005": "STE",
 }
-_GARBAGE = (
-    MatReadError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    NotImplementedError,
-    zlib.error,
-)
-"""What SciPy raises on a file that is no MATLAB file, a damaged one, or one of version 7.3."""
 
 
 def recognises(root: Path) -> bool:
@@ -109,16 +96,17 @@ def _read_structure(path: Path, row: dict[str, str]) -> Record:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}")
     try:
-        ecg = loadmat(path, variable_names=["ECG"])["ECG"][0, 0]
-        data, age, sex = ecg["data"], _cell(ecg["age"]), _cell(ecg["sex"])
+        ecg = matlab.read_struct(path.read_bytes(), "ECG")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; without a .hea beside it, it must be an original structure") from error
+    data = ecg.get("data")
+    if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[0] != len(LEADS) or not data.shape[1]:
+        raise ValueError(f"{path}: ECG.data is {getattr(data, 'shape', data)!r}, not ({len(LEADS)}, samples)")
+    with np.errstate(over="ignore"):
         signal = np.ascontiguousarray(data, dtype=np.float32)
-    except _GARBAGE as error:
-        raise ValueError(
-            f"{path} holds no structure ECG with sex, age and data ({type(error).__name__}: {error}); "
-            "a Challenge 2020 .mat needs its .hea beside it"
-        ) from error
-    if signal.ndim != 2 or signal.shape[0] != len(LEADS) or not signal.shape[1] or np.isinf(signal).any():
-        raise ValueError(f"{path}: data is {signal.shape}, not ({len(LEADS)}, samples) finite voltages")
+    if np.isinf(signal).any():
+        raise ValueError(f"{path}: ECG.data holds infinite voltages")
+    age, sex = _cell(ecg.get("age")), _cell(ecg.get("sex"))
     classes = [name for name in row["classes"].split() if name]
     metadata = tables.known(
         age=tables.age(age) if tables.age(age) is not None else tables.age(row["age"]),
@@ -166,6 +154,8 @@ def _class_name(label: str, path: Path) -> str:
     return CLASSES[number - 1]
 
 
-def _cell(value: object) -> str:
-    """A MATLAB scalar or string, which SciPy gives as an array, as text."""
-    return str(np.asarray(value).squeeze()[()]) if np.asarray(value).size == 1 else ""
+def _cell(value: np.ndarray | str | None) -> str:
+    """A field of the structure as text; "" if it is not one number or a word."""
+    if isinstance(value, np.ndarray):
+        return str(value.item()) if value.size == 1 else ""
+    return value or ""

@@ -27,9 +27,7 @@ def recognises(root: Path) -> bool:
 def index(root: Path) -> pd.DataFrame:
     """One row a record, in the order of the record numbers; `path` has no suffix."""
     condition_names(root)
-    paths = [
-        Path(FOLDER) / path for path in sorted(wfdb_folder.headers(root / FOLDER), key=wfdb_folder.natural)
-    ]
+    paths = [Path(FOLDER) / path for path in sorted(wfdb_folder.headers(root / FOLDER), key=wfdb_folder.natural)]
     names = [path.name for path in paths]
     texts = [path.as_posix() for path in paths]
     return pd.DataFrame({"record_id": names, "patient_id": names, "path": texts}, dtype=str)

@@ -34,9 +34,7 @@ def lead_indices(lead_names: tuple[str, ...] | list[str]) -> list[int]:
         raise ValueError(f"lead {', '.join(twice)} appears more than once in {', '.join(lead_names)}")
     missing = [name for name in LEADS if name not in found]
     if missing:
-        message = (
-            f"needs the 12 standard leads, found {len(LEADS) - len(missing)}: missing {', '.join(missing)}"
-        )
+        message = f"needs the 12 standard leads, found {len(LEADS) - len(missing)}: missing {', '.join(missing)}"
         unknown = [name for name in found if name not in LEADS]
         if unknown:
             message += f"; unknown lead name {', '.join(repr(name) for name in unknown)}"

@@ -38,16 +38,12 @@ def index(root: Path) -> pd.DataFrame:
     table["patient_id"] = table["subject_id"].map(tables.identifier)
     measured = tables.read_table(root / MEASUREMENTS, ("study_id", *_TIMES_MS, *_AXES_DEGREES))
     reports = [name for name in _REPORTS if name in measured.columns]
-    measured["report"] = [
-        join_statements(row) for row in zip(*(measured[name] for name in reports), strict=True)
-    ]
+    measured["report"] = [join_statements(row) for row in zip(*(measured[name] for name in reports), strict=True)]
     measured["record_id"] = measured["study_id"].map(tables.identifier)
     wanted = ["record_id", "report", *_TIMES_MS, *_AXES_DEGREES, *_TEXTS[1:]]
     measured = measured[[name for name in wanted if name in measured.columns]].drop_duplicates("record_id")
     table = table.merge(measured, on="record_id", how="left", validate="many_to_one").fillna("")
-    table = table.drop(
-        columns=[name for name in ("subject_id", "study_id", "file_name") if name in table.columns]
-    )
+    table = table.drop(columns=[name for name in ("subject_id", "study_id", "file_name") if name in table.columns])
     # files/p1000/p10001884/s40689238/40689238: downloads in part are by the first folder.
     return tables.where_downloaded(root, table, table["path"].map(lambda path: "/".join(path.split("/")[:2])))
 

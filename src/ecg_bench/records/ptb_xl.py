@@ -101,9 +101,7 @@ def _labels(row: dict[str, str]) -> dict[str, float]:
         return {str(code): float(likelihood) for code, likelihood in codes.items()}
     except (ValueError, SyntaxError, TypeError, AttributeError) as error:
         text = row["scp_codes"][:60]
-        raise ValueError(
-            f"record {row['record_id']}: scp_codes {text!r} is no {{code: likelihood}}"
-        ) from error
+        raise ValueError(f"record {row['record_id']}: scp_codes {text!r} is no {{code: likelihood}}") from error
 
 
 def _folder(path: str) -> str:

@@ -36,9 +36,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
         raise ValueError(f"{path} is not a CSV table: {error}") from error
     missing = [name for name in columns if name not in table.columns]
     if missing:
-        raise ValueError(
-            f"{path} has no column {', '.join(missing)}; its columns: {', '.join(table.columns)}"
-        )
+        raise ValueError(f"{path} has no column {', '.join(missing)}; its columns: {', '.join(table.columns)}")
     return table.fillna("")
 
 

@@ -56,11 +56,7 @@ def read_wfdb(path: Path | str) -> WfdbRecord:
 def header_path(path: Path | str) -> Path:
     """The header of the record that `path` names by its header, its signal file or no suffix at all."""
     path = Path(path)
-    return (
-        path.with_suffix(".hea")
-        if path.suffix in (".hea", ".dat", ".mat")
-        else path.with_name(path.name + ".hea")
-    )
+    return path.with_suffix(".hea") if path.suffix in (".hea", ".dat", ".mat") else path.with_name(path.name + ".hea")
 
 
 def _read(path: Path) -> WfdbRecord:
@@ -71,7 +67,7 @@ def _read(path: Path) -> WfdbRecord:
         return WfdbRecord(_read_leads(path, header), header.fs, header.comments)
     # The library joins segments too, but not where a gap stands among segments that all have the same leads.
     segments = wfdb_header.read_segments(header, path.parent)
-    lead_indices(list(dict.fromkeys(line.name for segment in segments.values() for line in segment.signals)))
+    lead_indices(list(dict.fromkeys(lead_name(line.name) for s in segments.values() for line in s.signals)))
     signal = np.full((len(LEADS), header.samples), np.nan, dtype=np.float32)
     start = 0
     for name, samples in header.segments:
@@ -106,9 +102,7 @@ def _mv_per_unit(line: SignalLine) -> float:
     gain = line.gain or 0.0
     # An ECG of about 1 mV fits any converter between these; beyond them the number is damage.
     if not 1e-3 <= abs(gain) / scale <= 1e9:
-        raise ValueError(
-            f"lead {line.name} has a gain of {gain:g} per {line.units or 'mV'}: no calibrated voltage"
-        )
+        raise ValueError(f"lead {line.name} has a gain of {gain:g} per {line.units or 'mV'}: no calibrated voltage")
     return scale
 
 
@@ -136,9 +130,7 @@ def describe(comments: tuple[str, ...]) -> tuple[dict[str, object], str]:
         elif name == "sex":
             metadata |= tables.known(sex=tables.sex(value))
         elif name == "dx":
-            metadata["labels"] = [
-                code.strip() for code in value.split(",") if code.strip().lower() not in _NOTHING
-            ]
+            metadata["labels"] = [code.strip() for code in value.split(",") if code.strip().lower() not in _NOTHING]
         elif value.lower() not in _NOTHING:
             other[key.strip("<>")] = value
     if other:

@@ -27,9 +27,7 @@ def recognises(root: Path) -> bool:
 def index(root: Path) -> pd.DataFrame:
     """record_id, patient_id, path (all three without suffix, below `root`), in natural order of the path."""
     paths = sorted(headers(root), key=natural)
-    segments = {
-        path.with_name(name) for path in paths for name in wfdb_header.segment_names(root / f"{path}.hea")
-    }
+    segments = {path.with_name(name) for path in paths for name in wfdb_header.segment_names(root / f"{path}.hea")}
     names = [path.as_posix() for path in paths if path not in segments]
     patients = [next((p for p in Path(name).parts[:-1] if _PATIENT.fullmatch(p)), name) for name in names]
     return pd.DataFrame({"record_id": names, "patient_id": patients, "path": names}, dtype=str)
@@ -74,6 +72,4 @@ def headers(root: Path) -> Iterator[Path]:
 
 def natural(path: Path) -> list[tuple[int, str]]:
     """A sorting key that puts record 2 before record 10."""
-    return [
-        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.as_posix())
-    ]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.as_posix())]

@@ -89,9 +89,7 @@ def read_header(path: Path) -> Header:
     if announced != len(lines) - 1 or not announced:
         what = "segments" if match["n_seg"] else "signals"
         raise ValueError(f"the header announces {announced} {what} and describes {len(lines) - 1}")
-    return Header(
-        fs, samples, tuple(signals), tuple(segments), tuple(line.strip(" \t#") for line in comments)
-    )
+    return Header(fs, samples, tuple(signals), tuple(segments), tuple(line.strip(" \t#") for line in comments))
 
 
 def segment_names(path: Path) -> list[str]:

@@ -54,9 +54,7 @@ def zero_phase(
 def _sections(fs: float, notch_hz: tuple[float, ...], bandpass_hz: tuple[float, ...]) -> np.ndarray:
     """All filters that fit at `fs` as one cascade, (sections, 6)."""
     cascade = [
-        scipy.signal.tf2sos(*scipy.signal.iirnotch(hz, NOTCH_QUALITY, fs=fs))
-        for hz in notch_hz
-        if hz < ROOM * fs
+        scipy.signal.tf2sos(*scipy.signal.iirnotch(hz, NOTCH_QUALITY, fs=fs)) for hz in notch_hz if hz < ROOM * fs
     ]
     if bandpass_hz:
         low, high = bandpass_hz

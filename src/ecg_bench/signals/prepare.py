@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -62,10 +62,10 @@ class Config:
     """Edges of the band-pass in Hz; [] for none."""
     wavelet: str = "db6"
     """Wavelet of the denoising; "" for none."""
-    wavelet_noise: str = "finest"
+    wavelet_noise: Literal["finest", "cD4"] = "finest"
     """Where the denoising measures noise: the "finest" band that passed, or "cD4" as the original has it."""
     workers: int = 0
-    """Processes; 0 for one a CPU, 1 for none beside this one. The store does not depend on it."""
+    """Processes; 0 for one a CPU (only this one for some hundred records). The store does not depend on it."""
     records_per_shard: int = 256
     """Records a shard file: what is lost by a kill, and what a worker holds in memory."""
     limit: int = 0
@@ -103,15 +103,17 @@ def run(config: Config) -> None:
 
 def prepare(
     name: str,
-    root: Path,
+    root: Path | str,
     *,
-    out: Path,
+    out: Path | str,
     recipe: Recipe,
     workers: int = 0,
     records_per_shard: int = 256,
     limit: int = 0,
 ) -> SegmentStore:
     """Make the store `out` from the database `name` under `root`, or go on where a call was stopped.
+
+    With more than one worker a script needs Python's usual `if __name__ == "__main__":` around the call.
 
     Raises:
         ValueError: unknown database or no record of it; `out` holds something else, or a store made
@@ -120,6 +122,7 @@ def prepare(
     """
     if workers < 0 or records_per_shard < 1 or limit < 0:
         raise ValueError("workers and limit can't be negative, records_per_shard must be at least 1")
+    root, out = Path(root), Path(out)
     table = records.index(name, root)
     table = table.head(limit) if limit else table
     plan = _plan(name, table, recipe=recipe, records_per_shard=records_per_shard)
@@ -161,9 +164,7 @@ def _locked(out: Path) -> Iterator[None]:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise ValueError(
-            f"another `data prepare` is writing {out}: wait for it, or choose another --out"
-        ) from None
+        raise ValueError(f"another `data prepare` is writing {out}: wait for it, or choose another --out") from None
     try:
         yield
     finally:
@@ -192,9 +193,7 @@ def _begin(out: Path, plan: dict[str, Any]) -> bool:
         listed = [key for key in differ if not key.endswith("_hash")]
         what = ", ".join(f"{key} {old.get(key)!r}, now {new[key]!r}" for key in listed)
         if not what:
-            what = (
-                "another record list" if "records_hash" in differ else "another version of the signal chain"
-            )
+            what = "another record list" if "records_hash" in differ else "another version of the signal chain"
         raise ValueError(f"{out} was begun with {what}: choose another --out, or delete it to begin anew")
     return read_about(out) is not None
 

@@ -7,7 +7,7 @@ record that is asked about directly and the same record in a store give a model 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pywt
@@ -40,7 +40,7 @@ class Recipe:
     """Edges of the band-pass; () for none. The upper edge falls away where the record's rate has no room."""
     wavelet: str = "db6"
     """Wavelet of the denoising; "" for none."""
-    wavelet_noise: str = "finest"
+    wavelet_noise: Literal["finest", "cD4"] = "finest"
     """Where the denoising measures noise: the "finest" band that passed, or "cD4" as the original has it."""
 
     def __post_init__(self) -> None:
@@ -55,9 +55,7 @@ class Recipe:
             raise ValueError(f"seconds must be positive and at most a day, found {self.seconds:g}")
         if any(not hz > 0 for hz in self.notch_hz):
             raise ValueError(f"notch_hz needs positive frequencies, found {self.notch_hz}")
-        if self.bandpass_hz and not (
-            len(self.bandpass_hz) == 2 and 0 <= self.bandpass_hz[0] < self.bandpass_hz[1]
-        ):
+        if self.bandpass_hz and not (len(self.bandpass_hz) == 2 and 0 <= self.bandpass_hz[0] < self.bandpass_hz[1]):
             raise ValueError(f"bandpass_hz needs two rising edges or (), found {self.bandpass_hz}")
         if self.wavelet:
             registry.check(self.wavelet, pywt.wavelist(kind="discrete"), kind="wavelet")
@@ -81,9 +79,7 @@ class Recipe:
         """
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
-            raise ValueError(
-                f"the recipe has unknown fields {', '.join(unknown)}: was it made by a newer version?"
-            )
+            raise ValueError(f"the recipe has unknown fields {', '.join(unknown)}: was it made by a newer version?")
         return cls(**values)
 
 
@@ -118,6 +114,7 @@ def segment_record(record: Record, recipe: Recipe) -> tuple[list[Segment], list[
         clean = process(raw, record.fs, recipe)
     except ValueError as error:
         return [], [Failure(record.record_id, record.patient_id, "", str(error))]
+    recipe_hash = recipe.hash
     of_record = quality.record_flags(raw, record.fs)
     windows = clean.shape[1] // recipe.samples
     for window in range(windows):
@@ -139,7 +136,7 @@ def segment_record(record: Record, recipe: Recipe) -> tuple[list[Segment], list[
                 window,
                 signal,
                 recipe.fs,
-                recipe.hash,
+                recipe_hash,
                 flags,
                 record.report,
                 record.metadata,
@@ -153,9 +150,7 @@ def process(signal: np.ndarray, fs: float, recipe: Recipe) -> np.ndarray:
     signal = filters.zero_phase(signal, fs, notch_hz=recipe.notch_hz, bandpass_hz=recipe.bandpass_hz)
     if recipe.wavelet:
         top_hz = min([fs / 2, *recipe.bandpass_hz[1:]])
-        signal = filters.denoise(
-            signal, fs, wavelet=recipe.wavelet, noise_band=recipe.wavelet_noise, top_hz=top_hz
-        )
+        signal = filters.denoise(signal, fs, wavelet=recipe.wavelet, noise_band=recipe.wavelet_noise, top_hz=top_hz)
     return resample(signal, fs, recipe.fs)
 
 

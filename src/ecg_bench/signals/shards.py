@@ -31,6 +31,8 @@ from ecg_bench.signals.store import INDEX_SCHEMA, LEDGER_SCHEMA, shard_path, who
 
 UNREADABLE = "can't be read: "
 """How the ledger's reason begins where the record itself, not its quality, was the trouble."""
+WORTH_PROCESSES = 500
+"""Left to choose, work on fewer records stays in this process: a worker needs a second or two to start."""
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def make_shards(job: ShardJob, tasks: dict[int, list[dict]], *, workers: int) ->
             left.unlink(missing_ok=True)
     todo = {number: rows for number, rows in tasks.items() if not shard_path(job.out, number).is_file()}
     total = sum(map(len, tasks.values()))
-    done = total - sum(map(len, todo.values()))
-    workers = min(workers or _cpus(), len(todo))
-    with tqdm(total=total, initial=done, unit="record", desc=f"prepare {job.name}") as progress:
+    left_over = sum(map(len, todo.values()))
+    workers = min(workers or (_cpus() if left_over >= WORTH_PROCESSES else 1), len(todo))
+    with tqdm(total=total, initial=total - left_over, unit="record", desc=f"prepare {job.name}") as progress:
         if workers <= 1:
             for number, rows in todo.items():
                 progress.update(make_shard(job, number, rows))

@@ -58,9 +58,7 @@ def _split(config: Config, store: SegmentStore) -> Split:
     )
     if official:
         return Split.by_fold(store.index, source=store.source)
-    return Split.by_patient_hash(
-        store.index, seed=config.seed, fractions=config.fractions, source=store.source
-    )
+    return Split.by_patient_hash(store.index, seed=config.seed, fractions=config.fractions, source=store.source)
 
 
 def _wanted(config: Config, split: Split, name: str) -> bool:

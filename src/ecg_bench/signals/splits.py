@@ -60,9 +60,7 @@ class Split:
         if not first.startswith(f"# {FORMAT} "):
             raise ValueError(f"{path} is not a split manifest: `ecg-bench data split` makes one")
         if not first.startswith(_COMMENT):
-            raise ValueError(
-                f"{path} is a manifest of another version, this program reads {VERSION}: {first!r}"
-            )
+            raise ValueError(f"{path} is a manifest of another version, this program reads {VERSION}: {first!r}")
         try:
             about = json.loads(first.removeprefix(_COMMENT))
             table = pd.read_csv(io.StringIO(body), dtype=str, keep_default_na=False)
@@ -94,9 +92,7 @@ class Split:
     @cached_property
     def text(self) -> str:
         """The manifest as its file has it."""
-        return f"{_COMMENT}{json.dumps(self.about)}\n" + self.table[COLUMNS].to_csv(
-            index=False, lineterminator="\n"
-        )
+        return f"{_COMMENT}{json.dumps(self.about)}\n" + self.table[COLUMNS].to_csv(index=False, lineterminator="\n")
 
     @cached_property
     def hash(self) -> str:
@@ -166,18 +162,14 @@ class Split:
         return cls(_table(index, splits, dict.fromkeys(splits, 0)), about)
 
     @classmethod
-    def k_folds(
-        cls, index: pd.DataFrame, *, folds: int, test_fold: int, seed: int = 0, source: str = ""
-    ) -> "Split":
+    def k_folds(cls, index: pd.DataFrame, *, folds: int, test_fold: int, seed: int = 0, source: str = "") -> "Split":
         """Fold `test_fold` of 1 ... `folds` tests, the next one (after the last, the first) validates.
 
         Raises:
             ValueError: fewer than three folds, or no such fold.
         """
         if folds < 3 or not 1 <= test_fold <= folds:
-            raise ValueError(
-                f"needs 3 folds or more and a test_fold of 1 to folds, found {folds} and {test_fold}"
-            )
+            raise ValueError(f"needs 3 folds or more and a test_fold of 1 to folds, found {folds} and {test_fold}")
         patients = index["patient_id"].unique()
         fold = {patient: int(patient_place(patient, seed=seed) * folds) + 1 for patient in patients}
         validation_fold = test_fold % folds + 1
@@ -199,8 +191,7 @@ class Split:
         missing = index["record_id"][folds == 0].unique()
         if len(missing):
             raise ValueError(
-                f"{len(missing)} records have no official fold (1 to 10), {missing[0]!r} for one: "
-                "use --method hash"
+                f"{len(missing)} records have no official fold (1 to 10), {missing[0]!r} for one: use --method hash"
             )
         table = _table(index, {}, {})
         table["fold"] = folds[~index["record_id"].duplicated()].to_numpy()
@@ -209,9 +200,7 @@ class Split:
         crossing = crossing[crossing.map(len) > 1]
         if len(crossing):
             listed = ", ".join(f"{patient} ({'/'.join(sorted(s))})" for patient, s in crossing[:20].items())
-            raise ValueError(
-                f"the official folds put {len(crossing)} patients into more than one split: {listed}"
-            )
+            raise ValueError(f"the official folds put {len(crossing)} patients into more than one split: {listed}")
         return cls(table, {"method": "official", "source": source})
 
 

@@ -47,9 +47,7 @@ INDEX_SCHEMA = pa.schema(
         ("metadata", pa.string()),  # JSON
     ]
 )
-LEDGER_SCHEMA = pa.schema(
-    [(name, pa.string()) for name in ("record_id", "patient_id", "path", "status", "reason")]
-)
+LEDGER_SCHEMA = pa.schema([(name, pa.string()) for name in ("record_id", "patient_id", "path", "status", "reason")])
 
 
 class SegmentStore:
@@ -65,7 +63,10 @@ class SegmentStore:
         self.about = about
         self.index = index
         """One row a segment: the columns of INDEX_SCHEMA."""
-        self._columns = {name: index[name].tolist() for name in INDEX_SCHEMA.names[:5] + ["flags"]}
+        self._recipe_hash = self.recipe.hash
+        ready = ("record_id", "patient_id", "window", "shard", "row", "flags")
+        self._columns = {name: index[name].tolist() for name in ready}
+        self._texts = {name: index[name].array for name in ("report", "metadata")}  # large: left in Arrow
         self._shards: OrderedDict[int, np.ndarray] = OrderedDict()
 
     @classmethod
@@ -85,9 +86,7 @@ class SegmentStore:
             raise ValueError(f"the store {path} lost its index.parquet: copy it again, or prepare it again")
         index = pq.read_table(index_path).to_pandas()
         if len(index) != about["segments"]:
-            raise ValueError(
-                f"{index_path} has {len(index)} rows, {path}/store.json says {about['segments']}"
-            )
+            raise ValueError(f"{index_path} has {len(index)} rows, {path}/store.json says {about['segments']}")
         return cls(path, about=about, index=index)
 
     def __len__(self) -> int:
@@ -105,10 +104,10 @@ class SegmentStore:
             columns["window"][i],
             to_millivolts(self._shard(columns["shard"][i])[columns["row"][i]]),
             self.recipe.fs,
-            self.recipe.hash,
+            self._recipe_hash,
             tuple(flags.split(";")) if flags else (),
-            self.index["report"].iat[i],
-            json.loads(self.index["metadata"].iat[i]),
+            self._texts["report"][i],
+            json.loads(self._texts["metadata"][i]),
         )
 
     def __iter__(self) -> Iterator[Segment]:
@@ -169,9 +168,7 @@ def read_json(file: Path) -> dict[str, Any]:
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise ValueError(f"{file} does not belong to a segment store")
     if about.get("version") != VERSION:
-        raise ValueError(
-            f"{file} has version {about.get('version')}, this program reads {VERSION}: prepare it again"
-        )
+        raise ValueError(f"{file} has version {about.get('version')}, this program reads {VERSION}: prepare it again")
     return about
 
 
@@ -188,13 +185,9 @@ def open_shard(path: Path, *, samples: int) -> np.ndarray:
     try:
         shard = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(
-            f"can't open shard {path}: {error}; copy the store again, or prepare it again"
-        ) from None
+        raise ValueError(f"can't open shard {path}: {error}; copy the store again, or prepare it again") from None
     if shard.dtype != np.int16 or shard.shape[1:] != (len(LEADS), samples):
-        raise ValueError(
-            f"shard {path} holds {shard.dtype} {shard.shape}, not int16 (n, {len(LEADS)}, {samples})"
-        )
+        raise ValueError(f"shard {path} holds {shard.dtype} {shard.shape}, not int16 (n, {len(LEADS)}, {samples})")
     return shard
 
 

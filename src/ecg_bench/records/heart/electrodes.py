@@ -44,9 +44,7 @@ TWELVE = np.zeros((12, 8))
 TWELVE[:6, :2] = [[1, 0], [0, 1], [-1, 1], [-0.5, -0.5], [1, -0.5], [-0.5, 1]]
 TWELVE[6:, 2:] = np.eye(6)
 
-FRONTAL = (
-    np.array([[1, 0], [0, 2 / np.sqrt(3)]]) @ (TWELVE @ LEAD_FIELD)[[LEADS.index("I"), LEADS.index("aVF")]]
-)
+FRONTAL = np.array([[1, 0], [0, 2 / np.sqrt(3)]]) @ (TWELVE @ LEAD_FIELD)[[LEADS.index("I"), LEADS.index("aVF")]]
 """(2, 3): lead I and 2/sqrt(3) times aVF from X, Y, Z: Einthoven's triangle, whose angle is the axis."""
 
 STEPS_PER_MV = 2000

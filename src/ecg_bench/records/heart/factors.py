@@ -27,9 +27,9 @@ FACTORS: dict[str, dict[str, float]] = {
         "paced rhythm": 0.16,
     },
     "conduction": {
-        "normal conduction": 0.56,
-        "left bundle branch block": 0.24,
-        "right bundle branch block": 0.20,
+        "normal conduction": 0.52,
+        "left bundle branch block": 0.26,
+        "right bundle branch block": 0.22,
     },
     "av_conduction": {"normal AV conduction": 0.75, "first-degree AV block": 0.25},
     "ectopy": {"no ectopy": 0.56, "premature atrial beats": 0.22, "premature ventricular beats": 0.22},
@@ -40,7 +40,7 @@ FACTORS: dict[str, dict[str, float]] = {
         "lateral ST elevation": 0.20,
     },
     "qt": {"normal QT": 0.82, "long QT": 0.18},
-    "electrodes": {"correct electrodes": 0.92, "limb lead reversal": 0.08},
+    "electrodes": {"correct electrodes": 0.90, "limb lead reversal": 0.10},
 }
 """Each factor's values with the probability of being drawn; the first value is the normal one. Values that
 conflict with those drawn before them fall back to normal, so abnormal ones end up somewhat rarer."""
@@ -104,6 +104,11 @@ CONFLICTS: tuple[tuple[set[str], set[str], str], ...] = (
         {"sinus tachycardia", "atrial fibrillation"},
         {"long QT", "first-degree AV block"},
         "the waves of neighbouring beats would run into each other",
+    ),
+    (
+        {"sinus tachycardia"},
+        {"left bundle branch block", "right bundle branch block"},
+        "so wide a QRS would run into its own T wave",
     ),
     (
         {"paced rhythm", "left bundle branch block", "right bundle branch block"},
@@ -230,9 +235,7 @@ def sample_heart(patient: Patient, visit: int, *, noise: float = 1.0) -> Heart:
     for factor, value in drawn.items():
         if not healthy and not _conflict(values | {factor: value}):
             values[factor] = value
-    quantities = {
-        name: float(rng.uniform(*_range(factor, values))) for factor, (name, _) in QUANTITIES.items()
-    }
+    quantities = {name: float(rng.uniform(*_range(factor, values))) for factor, (name, _) in QUANTITIES.items()}
     quantities |= {"axis_degrees": patient.axis_degrees, "voltage_mv": patient.voltage_mv}
     if values["conduction"] == "normal conduction" and values["rhythm"] != "paced rhythm":
         quantities["qrs_ms"] = patient.narrow_qrs_ms

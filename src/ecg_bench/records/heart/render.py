@@ -49,9 +49,7 @@ def check(*, fs: float, seconds: float) -> None:
     if not 100 <= fs <= 5000:
         raise ValueError(f"fs is {fs:g} Hz; it must be between 100 and 5000 (500 is usual)")
     if not SHORTEST_SECONDS <= seconds <= 3600:
-        raise ValueError(
-            f"seconds is {seconds:g}; it must be between {SHORTEST_SECONDS:g} and 3600 (10 is usual)"
-        )
+        raise ValueError(f"seconds is {seconds:g}; it must be between {SHORTEST_SECONDS:g} and 3600 (10 is usual)")
 
 
 def heart_vector(heart: Heart, *, fs: float, seconds: float) -> np.ndarray:
@@ -127,8 +125,6 @@ def _st_mv(heart: Heart, beat: BeatShape) -> dict[str, float]:
 def _fibrillation(heart: Heart, times: np.ndarray) -> np.ndarray:
     """Fibrillatory waves: three of 4 to 8 Hz in each direction, of drifting frequency, greatest in V1."""
     rng = stream(heart.seed, "fibrillation")
-    hz, phase, drift_phase = (
-        rng.uniform(low, high, (3, 3, 1)) for low, high in ((4, 8), (0, 6.28), (0, 6.28))
-    )
+    hz, phase, drift_phase = (rng.uniform(low, high, (3, 3, 1)) for low, high in ((4, 8), (0, 6.28), (0, 6.28)))
     angle = 2 * np.pi * hz * times + phase + 1.5 * np.sin(2 * np.pi * 0.4 * times + drift_phase)
     return np.array([[0.015], [0.025], [0.035]]) * np.sin(angle).sum(axis=1)

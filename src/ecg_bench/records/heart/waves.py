@@ -14,8 +14,8 @@ that points right has small R waves in V4 to V6, as in life.
 
 T follows the QRS in a normal heart, opposes it where activation is abnormal (blocks, pacing, ventricular
 beats; ST then shifts with it a little), and opposes it laterally in hypertrophy (strain). An ST shift is a
-vector that points to its territory, switched on between J and 40 ms after it and off between the peak and the
-end of T, so that leads on the other side show the reciprocal shift, and nothing changes outside of it.
+vector that points to its territory, rising in the last 20 ms of the QRS, constant until 80 ms after J and
+gone at the end of T, which it draws the same way; leads on the other side show the reciprocal shift.
 """
 
 from dataclasses import dataclass, replace
@@ -65,8 +65,8 @@ LOW_ATRIAL_P_VECTORS = np.array([[0.030, -0.080, -0.040], [0.050, -0.060, 0.045]
 """A premature atrial beat climbs from the lower atrium: P is inverted in II, III and aVF."""
 PREMATURE_PR_MS = 125.0
 
-T_VECTOR = np.array([0.30, 0.22, -0.20])
-STRAIN = np.array([-0.48, -0.10, -0.05])
+T_VECTOR = np.array([0.25, 0.20, -0.16])
+STRAIN = np.array([-0.42, -0.08, -0.07])
 """Added to T in hypertrophy: T turns negative in the lateral leads."""
 
 TERRITORIES = {
@@ -76,8 +76,10 @@ TERRITORIES = {
 }
 """The leads over a territory, and the direction from the heart's middle to it."""
 
-ST_RAMP = 0.040
-"""Seconds from J to the full ST shift."""
+ST_RAMP = 0.020
+"""Seconds before J in which the ST shift rises, so that J itself is shifted."""
+ST_HOLD = 0.080
+"""Seconds from J for which it stays; then it falls until the end of T."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +129,9 @@ class BeatShape:
         return sum(w.at(times) for w in waves if len(w.centres)) + np.outer(self.st, self._st_course(times))
 
     def _st_course(self, times: np.ndarray) -> np.ndarray:
-        on = np.clip((times - self.qrs.end) / ST_RAMP, 0, 1)
-        peak = float(self.t.centres[0])
-        off = np.clip((times - peak) / (self.t.end - peak), 0, 1)
+        on = np.clip((times - self.qrs.end) / ST_RAMP + 1, 0, 1)
+        hold = self.qrs.end + ST_HOLD
+        off = np.clip((times - hold) / (self.t.end - hold), 0, 1)
         return (0.5 - 0.5 * np.cos(np.pi * on)) * (0.5 + 0.5 * np.cos(np.pi * off))
 
 
@@ -153,7 +155,7 @@ def shape(heart: Heart, kind: str = "normal") -> BeatShape:
         pr = heart.pr_ms if kind == "normal" else PREMATURE_PR_MS
         p = _p(qrs.onset - pr / 1000, vectors * (1 + 0.12 * traits["p"]), size=traits["size"][0])
     spike = _spike(qrs.onset) if heart.rhythm == "paced rhythm" else NO_WAVES
-    return BeatShape(p, qrs, _t(qrs.onset, qt, t_vector), st, spike)
+    return BeatShape(p, qrs, _t(qrs, qt, t_vector), st, spike)
 
 
 def st_territory(heart: Heart) -> str:
@@ -165,7 +167,8 @@ def _qrs(heart: Heart, variation: np.ndarray) -> Waves:
     table = LEFT_BLOCK if heart.rhythm == "paced rhythm" else QRS[heart.conduction]
     if heart.voltage == "left ventricular hypertrophy":
         # The thick wall draws the loop backwards: the S in V1 gains more than the limb leads.
-        table = table * [1, 1, 1, 1, 1.7]
+        table = table.copy()
+        table[:, 4] *= np.where(table[:, 4] > 0, 1.6, 1)
     qrs = _timed(table, heart.qrs_ms / 1000, variation)
     # The late waves of a right block always point to the right.
     staying = 2 if table is RIGHT_BLOCK else 0
@@ -243,6 +246,8 @@ def _repolarisation(heart: Heart, qrs: Waves, traits: dict[str, np.ndarray]) -> 
         names, direction = TERRITORIES[territory]
         seen = (TWELVE @ LEAD_FIELD @ direction)[[LEADS.index(name) for name in names]]
         st = direction * heart.st_shift_mv / seen.max()
+        # T is drawn the same way, as in the first hours of an infarction.
+        t_vector = t_vector + 0.7 * st
     return t_vector, st
 
 
@@ -253,7 +258,7 @@ def _ventricular(heart: Heart, traits: dict[str, np.ndarray], *, qt: float) -> B
     qrs = _turned(_timed(table, 0.155, traits["qrs"]), 65.0 if outflow else -75.0)
     qrs = _scaled(qrs, "normal voltage", 1.8)
     mean = _mean_vector(qrs)
-    return BeatShape(NO_WAVES, qrs, _t(qrs.onset, qt + 0.02, -0.45 * mean), -0.10 * mean, NO_WAVES)
+    return BeatShape(NO_WAVES, qrs, _t(qrs, qt + 0.02, -0.45 * mean), -0.10 * mean, NO_WAVES)
 
 
 def _mean_vector(qrs: Waves) -> np.ndarray:
@@ -267,9 +272,13 @@ def _p(onset: float, vectors: np.ndarray, *, size: float) -> Waves:
     return Waves(centres, widths, widths, vectors * np.exp(0.12 * size))
 
 
-def _t(qrs_onset: float, qt: float, vector: np.ndarray) -> Waves:
-    before, after = 0.135 * qt, 0.085 * qt
-    return Waves(np.array([qrs_onset + qt - 2 * after]), np.array([before]), np.array([after]), vector[None])
+def _t(qrs: Waves, qt: float, vector: np.ndarray) -> Waves:
+    """The T wave that ends `qt` seconds after the QRS began. The less room the QRS leaves, the faster it rises
+    and the lower it is, as at high rates."""
+    room = qt - (qrs.end - qrs.onset)
+    before, after = 0.17 * room, 0.085 * qt
+    peak = qrs.onset + qt - 2 * after
+    return Waves(np.array([peak]), np.array([before]), np.array([after]), vector[None] * min(1.0, room / 0.3))
 
 
 def _spike(qrs_onset: float) -> Waves:
