@@ -32,9 +32,7 @@ def test_imports_point_back_along_the_flow(path):
     for node in ast.walk(ast.parse(path.read_text())):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = (
-                [node.module] if node.module != "ecg_bench" else [f"ecg_bench.{a.name}" for a in node.names]
-            )
+            names = [node.module] if node.module != "ecg_bench" else [f"ecg_bench.{a.name}" for a in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
@@ -74,9 +72,7 @@ def test_nothing_unsafe_is_used():
             r"except Exception",
             r"except:",
         ):
-            found = [
-                m for m in re.findall(pattern, text) if not (pattern == r"\beval\(" and ".eval(" in text)
-            ]
+            found = [m for m in re.findall(pattern, text) if not (pattern == r"\beval\(" and ".eval(" in text)]
             assert not found, f"{path.name}: {pattern}"
 
 
@@ -133,9 +129,7 @@ def test_options_come_from_yaml_and_the_line_overrides(tmp_path):
 
     file = tmp_path / "ask.yaml"
     file.write_text("model: runs/a\nrecord: r\nquestion: why?\nmax_new_tokens: 7\n")
-    assert cli.parse(Config, ["--config", str(file)], verb="ask") == Config(
-        Path("runs/a"), Path("r"), "why?", 7
-    )
+    assert cli.parse(Config, ["--config", str(file)], verb="ask") == Config(Path("runs/a"), Path("r"), "why?", 7)
     assert cli.parse(Config, ["--config", str(file), "--max-new-tokens=9"], verb="ask").max_new_tokens == 9
     with pytest.raises(SystemExit):
         cli.parse(Config, ["--config", str(file), "--nonsense", "1"], verb="ask")

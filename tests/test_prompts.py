@@ -75,9 +75,7 @@ def test_a_generating_model_sees_what_training_supervised(tokenizers, name):
 def test_system_question_and_ecg_are_there_once(tokenizers, name):
     tokenizer = tokenizers[name]
     example = prompt_for(tokenizer).encode(MESSAGES, [ecg(7)], answer=False)
-    text = tokenizer.decode(
-        [i for i, here in zip(example.input_ids, example.ecg_mask, strict=True) if not here]
-    )
+    text = tokenizer.decode([i for i, here in zip(example.input_ids, example.ecg_mask, strict=True) if not here])
     assert text.count(QUESTION) == 1
     assert text.count("Read the ECG.") == 1
     assert sum(example.ecg_mask) == 7

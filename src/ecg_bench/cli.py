@@ -85,7 +85,8 @@ def dispatch(argv: list[str]) -> int:
 
         registry.check(" ".join(argv[:2]) if group else argv[0], COMMANDS, kind="command")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "absl", "matplotlib", "fontTools"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     module = import_module(COMMANDS[verb][0])
     config = parse(module.Config, argv[len(verb.split()) :], verb=verb)
     module.run(config)
@@ -106,9 +107,7 @@ def parse(config_class: type, argv: list[str], *, verb: str):
         usage=f"ecg-bench {verb} {positions} [options]",
         description=summary[0].upper() + summary[1:] + note,
     )
-    parser.add_argument(
-        "--config", action=ActionConfigFile, help="YAML file with options; later ones override it"
-    )
+    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with options; later ones override it")
     parser.add_class_arguments(config_class, as_group=False)
     parsed = parser.parse_args(_name_positionals(required, argv))
     values = parser.instantiate_classes(parsed).as_dict()

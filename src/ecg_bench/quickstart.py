@@ -80,9 +80,7 @@ def run(config: Config) -> None:
     name, root = _database(config)
     _say("1/7 signals", f"{name} under {root} -> cleaned {config.seconds:g} s segments at {config.fs:g} Hz")
     store = config.out / "store"
-    prepare.run(
-        prepare.Config(name, root, store, fs=config.fs, seconds=config.seconds, workers=config.workers)
-    )
+    prepare.run(prepare.Config(name, root, store, fs=config.fs, seconds=config.seconds, workers=config.workers))
     _say("2/7 questions", "about the records of the store")
     conversations = config.out / "conversations.jsonl"
     _map_questions(config, name, root, store, conversations)
@@ -122,9 +120,7 @@ def _database(config: Config) -> tuple[str, Path]:
     if not config.real:
         root = config.out / "database"
         _say("0/7 database", f"{config.patients} synthetic patients")
-        synthetic.run(
-            synthetic.Config(out=root, patients=config.patients, seed=config.seed, workers=config.workers)
-        )
+        synthetic.run(synthetic.Config(out=root, patients=config.patients, seed=config.seed, workers=config.workers))
         return "synthetic", root
     root = Path(config.real)
     return records.recognise(root), root
@@ -139,9 +135,7 @@ def _map_questions(config: Config, name: str, root: Path, store: Path, out: Path
         source, place = "synthetic", root
     else:
         source, place = "reports", store
-    types = (
-        () if source != "synthetic" else ("single-verify", "single-choose", "single-query", "single-numeric")
-    )
+    types = () if source != "synthetic" else ("single-verify", "single-choose", "single-query", "single-numeric")
     conversation_map.run(conversation_map.Config(source, place, store, out, types=types))
 
 
@@ -156,9 +150,7 @@ def _sft_config(config: Config, data: _Data, model: str) -> sft.Config:
         tower=TowerConfig(name="none" if model == RETRAINED else model, patches=50),
         llm=LlmConfig(config.llm, scratch=ScratchConfig(hidden_size=128, layers=3, heads=4)),
         prompt=PromptConfig(system="", max_length=320),
-        optim=sft.OptimConfig(
-            steps=steps, batch_size=32, lr=2e-3, evaluations=4, patience=0, max_validation=300
-        ),
+        optim=sft.OptimConfig(steps=steps, batch_size=32, lr=2e-3, evaluations=4, patience=0, max_validation=300),
         seed=config.seed,
     )
 
@@ -204,9 +196,7 @@ def _report(config: Config, scores: dict[str, list[Score]], picture: Path, *, mi
     for model, found in scores.items():
         for condition in dict.fromkeys(s.condition for s in found if s.condition != "lift"):
             cells = [percent(find(found, metric, condition)) for metric in METRICS]
-            rows.append(
-                [model if condition not in (MODEL_FREE, RETRAINED) else "-", NAMES[condition], *cells]
-            )
+            rows.append([model if condition not in (MODEL_FREE, RETRAINED) else "-", NAMES[condition], *cells])
     rows = [row for k, row in enumerate(rows) if row not in rows[:k]]
     lines += markdown(["model", "shown", *(HEADINGS[metric] for metric in METRICS)], rows)
     lines += ["", f"An ECG with its question, the truth and both answers: {picture}"]

@@ -57,9 +57,7 @@ def predictions(n: int = 40) -> list[Prediction]:
     for k in range(n):
         truth = "yes" if k % 2 else "no"
         for condition, said in (("own", truth), ("other", "yes"), ("none", "no"), ("majority", "yes")):
-            rows.append(
-                Prediction(f"c{k}", condition, (), f"p{k // 2}", "t", f"type{k % 3}", "?", truth, said)
-            )
+            rows.append(Prediction(f"c{k}", condition, (), f"p{k // 2}", "t", f"type{k % 3}", "?", truth, said))
     return rows
 
 

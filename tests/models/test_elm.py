@@ -24,9 +24,7 @@ ANSWERS = ("sinus rhythm", "atrial fibrillation", "sinus tachycardia", "paced rh
 
 def signals(n: int, seed: int = 0) -> list[np.ndarray]:
     rng = np.random.default_rng(seed)
-    return [
-        0.3 * rng.standard_normal((12, RECIPE.samples)).astype(np.float32).cumsum(1) / 3 for _ in range(n)
-    ]
+    return [0.3 * rng.standard_normal((12, RECIPE.samples)).astype(np.float32).cumsum(1) / 3 for _ in range(n)]
 
 
 def tiny_config(family: str, tokenizer):
@@ -152,9 +150,7 @@ def test_lora_freezes_the_language_model_and_moves_the_ecg_embeddings(tower):
     trained = {name for name, p in elm.named_parameters() if p.requires_grad}
     assert moved <= trained
     assert all("lora" in name for name in moved if name.startswith("llm."))
-    assert {name for name in moved if name.startswith("tower.")} == {
-        n for n in trained if n.startswith("tower.")
-    }
+    assert {name for name in moved if name.startswith("tower.")} == {n for n in trained if n.startswith("tower.")}
     assert any("lora" in name for name in moved)
 
 
@@ -175,9 +171,7 @@ def test_a_saved_folder_answers_identically(tower, lora, tmp_path):
     record = Record("r1", "p1", signals(1)[0], 100.0)
     elm.save_pretrained(tmp_path / "elm")
     loaded = Elm.from_pretrained(tmp_path / "elm", device="cpu")
-    assert loaded.answer(record, QUESTION, max_new_tokens=10) == elm.answer(
-        record, QUESTION, max_new_tokens=10
-    )
+    assert loaded.answer(record, QUESTION, max_new_tokens=10) == elm.answer(record, QUESTION, max_new_tokens=10)
     assert loaded.config.provenance == elm.config.provenance
     for (name, a), (other, b) in zip(elm.state_dict().items(), loaded.state_dict().items(), strict=True):
         assert name == other and torch.equal(a, b), name
@@ -223,9 +217,7 @@ def test_truncation_keeps_every_lead_alike():
     elm = make_elm("symbolic", max_length=150)
     shown = example(elm, signals(1)[0], ANSWERS[0])
     whole = elm.representation.encode(signals(1)[0])
-    kept = np.bincount(shown.ecgs[0].values[:, 1], minlength=12) / np.bincount(
-        whole.values[:, 1], minlength=12
-    )
+    kept = np.bincount(shown.ecgs[0].values[:, 1], minlength=12) / np.bincount(whole.values[:, 1], minlength=12)
     assert len(shown) == 150
     assert shown.ecgs[0].tokens < whole.tokens
     assert np.ptp(kept) < 0.15

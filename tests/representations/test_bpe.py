@@ -16,9 +16,7 @@ except ImportError:
 
 CORES = [
     pytest.param(bpe, id="numpy"),
-    pytest.param(
-        ecg_byte, id="rust", marks=pytest.mark.skipif(ecg_byte is None, reason="ecg_byte is not built")
-    ),
+    pytest.param(ecg_byte, id="rust", marks=pytest.mark.skipif(ecg_byte is None, reason="ecg_byte is not built")),
 ]
 
 

@@ -40,9 +40,7 @@ def data(tmp_path_factory) -> Path:
             "synthetic", home / "database", store, questions, types=("single-verify", "single-query")
         )
     )
-    train_tokenizer.run(
-        train_tokenizer.Config(store, home / "split.csv", home / "ecg_byte.json", num_merges=60)
-    )
+    train_tokenizer.run(train_tokenizer.Config(store, home / "split.csv", home / "ecg_byte.json", num_merges=60))
     return home
 
 
@@ -84,9 +82,7 @@ def test_same_seed_same_loss_and_the_folder_explains_itself(data, tmp_path, towe
     elm = Elm.from_pretrained(tmp_path / "a", device="cpu")
     said = elm.config.provenance
     assert (
-        said["split_hash"]
-        and said["recipe_hash"] == elm.recipe.hash
-        and said["versions"]["torch"] == torch.__version__
+        said["split_hash"] and said["recipe_hash"] == elm.recipe.hash and said["versions"]["torch"] == torch.__version__
     )
     assert json.loads((tmp_path / "a" / "run.json").read_text())["tower"]["name"] == tower
     assert (tmp_path / "a" / "losses.png").stat().st_size > 5000
@@ -109,9 +105,7 @@ def test_a_killed_run_continues_to_the_same_losses(data, tmp_path):
     assert state.is_file() and not (killed.out / "config.json").exists()
     (killed.out / "checkpoints" / "checkpoint-25").mkdir()  # as a kill in the middle of writing leaves it
     sft.run(killed)
-    assert losses(killed.out) == pytest.approx(losses(whole.out)) or _same(
-        losses(killed.out), losses(whole.out)
-    )
+    assert losses(killed.out) == pytest.approx(losses(whole.out)) or _same(losses(killed.out), losses(whole.out))
 
 
 def _same(a: list, b: list) -> bool:
@@ -189,9 +183,7 @@ def evaluation_of(data: Path, model: Path, **changes) -> evaluate.Config:
 
 
 def test_evaluation_carries_its_controls_and_continues(data, models, tmp_path, capsys):
-    config = evaluation_of(
-        data, models / "patch", question_only=str(models / "none"), out=str(tmp_path / "e")
-    )
+    config = evaluation_of(data, models / "patch", question_only=str(models / "none"), out=str(tmp_path / "e"))
     evaluate.run(config)
     text = capsys.readouterr().out
     assert text.splitlines()[2].startswith("**ECG lift")
@@ -206,9 +198,7 @@ def test_evaluation_carries_its_controls_and_continues(data, models, tmp_path, c
     scores = (tmp_path / "e" / "scores.json").read_text()
     evaluate.run(config)
     assert sorted(p.key for p in PredictionFile(file).predictions) == sorted(p.key for p in rows)
-    assert {p.key: p.prediction for p in PredictionFile(file).predictions} == {
-        p.key: p.prediction for p in rows
-    }
+    assert {p.key: p.prediction for p in PredictionFile(file).predictions} == {p.key: p.prediction for p in rows}
     assert (tmp_path / "e" / "scores.json").read_text() == scores
 
 

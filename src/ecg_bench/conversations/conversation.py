@@ -24,9 +24,7 @@ class Conversation:
         roles = [message["role"] for message in self.messages]
         wanted = ["user", "assistant"] * (len(roles) // 2)
         if not roles or roles != wanted:
-            raise ValueError(
-                f"conversation {self.conversation_id}: turns must go user, assistant, ...; found {roles}"
-            )
+            raise ValueError(f"conversation {self.conversation_id}: turns must go user, assistant, ...; found {roles}")
         if not self.record_ids:
             raise ValueError(f"conversation {self.conversation_id} names no record")
 

@@ -26,9 +26,7 @@ def read(root: Path) -> Iterator[Conversation]:
     """
     files = sorted(file for file in root.rglob("*.json") if _place(file) is not None)
     if not files:
-        raise ValueError(
-            f"no ECG-QA question file under {root}: expected DATABASE/template/train/*.json and so on"
-        )
+        raise ValueError(f"no ECG-QA question file under {root}: expected DATABASE/template/train/*.json and so on")
     for file in files:
         database, form, split = _place(file)
         try:

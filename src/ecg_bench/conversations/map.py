@@ -61,9 +61,7 @@ def mapped(
             reason = "record not in the store"
         if reason:
             reasons[reason] += 1
-            examples.setdefault(
-                reason, f"{item.conversation_id} (record {', '.join(missing or item.record_ids)})"
-            )
+            examples.setdefault(reason, f"{item.conversation_id} (record {', '.join(missing or item.record_ids)})")
         else:
             kept.append(item)
     return kept, reasons, examples

@@ -112,9 +112,8 @@ def read(root: Path | str) -> Iterator[Conversation]:
     paired = _paired(root)
     balance = Balance([true for row, true in rows if not row["counterfactual"]])
     for row, true in rows:
-        yield from _questions(
-            row["record_id"], true, balance, row["counterfactual"], paired[row["record_id"]]
-        )
+        name, changed = row["record_id"], row["counterfactual"]
+        yield from _questions(name, true, balance=balance, counterfactual=changed, paired=paired[name])
 
 
 def readable(true: Truth) -> set[str]:
@@ -168,7 +167,7 @@ def _paired(root: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def _questions(
-    record_id: str, true: Truth, balance: Balance, counterfactual: str, paired: list[tuple[str, str]]
+    record_id: str, true: Truth, *, balance: Balance, counterfactual: str, paired: list[tuple[str, str]]
 ) -> Iterator[Conversation]:
     rng = np.random.default_rng(zlib.crc32(record_id.encode()))
     factors = readable(true)
@@ -193,7 +192,7 @@ def _questions(
         chosen, wording = rng.random() < share, _one(VERIFY, rng)
         if chosen and factor in factors and finding not in asked:
             yield verify(finding, wording)
-    if pair_of := _two(present, factors, balance, rng):
+    if pair_of := _two(present, factors, balance=balance, rng=rng):
         question = _one(CHOOSE, rng).format(a=pair_of[0], b=pair_of[1])
         answers = [finding for finding in pair_of if finding in present]
         yield make("single-choose", "choose", question, answers or [NONE])
@@ -203,7 +202,7 @@ def _questions(
         if chosen and (factor == "findings" or factor in factors):
             answers = present or [NONE] if factor == "findings" else [_value(factor, true[factor])]
             yield make("single-query", f"query:{factor}", wording, answers)
-    for quantity in _quantities(true, factors, rng):
+    for quantity in _quantities(true, factors, rng=rng):
         name, step, unit = NUMERIC[quantity]
         question = _one(NUMERIC_WORDINGS, rng).format(name=name, step=step, unit=unit)
         number = round(true[quantity] / step) * step
@@ -219,9 +218,7 @@ def _value(factor: str, value: str) -> str:
     return value.split()[0] if factor == "st" else value
 
 
-def _two(
-    present: list[str], factors: set[str], balance: Balance, rng: np.random.Generator
-) -> tuple[str, ...]:
+def _two(present: list[str], factors: set[str], *, balance: Balance, rng: np.random.Generator) -> tuple[str, ...]:
     """Two findings to choose from, mostly one that is there and one that is not; () if there are too few."""
     absent = [f for f, factor in heart.ABNORMAL.items() if factor in factors and f not in present]
     # Absent ones as often as they would be present elsewhere, so that a rare name is no hint.
@@ -236,7 +233,7 @@ def _two(
     return tuple(str(finding) for finding in rng.permutation(two))
 
 
-def _quantities(true: Truth, factors: set[str], rng: np.random.Generator) -> list[str]:
+def _quantities(true: Truth, factors: set[str], *, rng: np.random.Generator) -> list[str]:
     """The heart rate and one other quantity that can be read."""
     unreadable = set()
     if "axis" not in factors:

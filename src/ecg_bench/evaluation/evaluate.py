@@ -88,9 +88,7 @@ def evaluate(config: Config) -> list[Score]:
     if config.question_only:
         control = Elm.from_pretrained(config.question_only)
         if control.representation is not None:
-            raise ValueError(
-                f"{config.question_only} reads ECGs; a question-only model is trained with tower none"
-            )
+            raise ValueError(f"{config.question_only} reads ECGs; a question-only model is trained with tower none")
         _check(control, source, config)
         examiner = Examiner(control, source.store, **settings)
         examiner.run(items, grounding.RETRAINED, file=file, make=make, others={})
@@ -124,10 +122,7 @@ def _answer_by_majority(items: list[Conversation], source: Source, file: Predict
     if waiting:
         majority = grounding.Majority(source.part("train"))
         file.append(
-            [
-                make(item, condition=grounding.MODEL_FREE, shown=(), prediction=majority.answer(item))
-                for item in waiting
-            ]
+            [make(item, condition=grounding.MODEL_FREE, shown=(), prediction=majority.answer(item)) for item in waiting]
         )
 
 

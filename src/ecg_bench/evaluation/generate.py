@@ -45,9 +45,7 @@ class Examiner:
                         chunk.append((item, shown, self._example(item, shown, condition)))
                     except ValueError as error:
                         log.warning("%s: %s", item.conversation_id, error)
-                        file.append(
-                            [make(item, condition=condition, shown=shown, prediction="", error=str(error))]
-                        )
+                        file.append([make(item, condition=condition, shown=shown, prediction="", error=str(error))])
                         bar.update()
                 chunk.sort(key=lambda entry: (len(entry[2]), entry[0].conversation_id))
                 for at in range(0, len(chunk), self.batch_size):
@@ -61,9 +59,7 @@ class Examiner:
                     )
                     bar.update(len(batch))
 
-    def _shown(
-        self, item: Conversation, condition: str, others: dict[str, tuple[str, ...]]
-    ) -> tuple[str, ...]:
+    def _shown(self, item: Conversation, condition: str, others: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
         if condition == "none" or self.elm.representation is None:
             return ()
         return others[item.conversation_id] if condition == "other" else item.record_ids

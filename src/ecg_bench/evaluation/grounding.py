@@ -33,9 +33,7 @@ def other_records(
     Raises:
         ValueError: all records are of one patient.
     """
-    patient_of = {
-        r: p for item in items for r, p in zip(item.record_ids, patients[item.conversation_id], strict=True)
-    }
+    patient_of = {r: p for item in items for r, p in zip(item.record_ids, patients[item.conversation_id], strict=True)}
     records = sorted(patient_of)
     chosen = {}
     for item in items:

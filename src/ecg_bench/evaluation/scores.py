@@ -45,14 +45,10 @@ def score(predictions: list[Prediction], *, resamples: int = 2000, seed: int = 0
     ids = sorted(next(iter(by_condition.values())))
     for condition, found in by_condition.items():
         if sorted(found) != ids:
-            raise ValueError(
-                f"condition {condition} has {len(found)} answers of {len(ids)}: run the evaluation again"
-            )
+            raise ValueError(f"condition {condition} has {len(found)} answers of {len(ids)}: run the evaluation again")
     table = {c: [found[i] for i in ids] for c, found in by_condition.items()}
     values = {
-        (metric, condition): np.array(
-            metrics.score(metric, [p.reference for p in rows], [p.prediction for p in rows])
-        )
+        (metric, condition): np.array(metrics.score(metric, [p.reference for p in rows], [p.prediction for p in rows]))
         for condition, rows in table.items()
         for metric in METRICS
     }
@@ -76,9 +72,7 @@ def _tabulate(
         controls = [c for c in table if c != "own"]
         for metric in METRICS:
             if "own" in table and controls:
-                lift = bootstrap.lift(
-                    values[metric, "own"][chosen], [values[metric, c][chosen] for c in controls]
-                )
+                lift = bootstrap.lift(values[metric, "own"][chosen], [values[metric, c][chosen] for c in controls])
                 scores.append(Score(metric, "lift", group, lift))
             scores += [Score(metric, c, group, bootstrap.mean(values[metric, c][chosen])) for c in table]
     return scores
@@ -86,9 +80,7 @@ def _tabulate(
 
 def to_json(scores: list[Score]) -> list[dict[str, Any]]:
     """Flat rows: metric, condition, group, value, low, high, n, patients (values on the 0 to 1 scale)."""
-    return [
-        {"metric": s.metric, "condition": s.condition, "group": s.group, **asdict(s.interval)} for s in scores
-    ]
+    return [{"metric": s.metric, "condition": s.condition, "group": s.group, **asdict(s.interval)} for s in scores]
 
 
 def find(scores: list[Score], metric: str, condition: str, group: str = "all") -> Interval:

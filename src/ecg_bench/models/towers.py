@@ -84,9 +84,7 @@ def build(config: TowerConfig, *, hidden_size: int, samples: int, vocab_size: in
     patches = 1 if config.name == "base" else config.patches
     if patches < 1 or samples % patches:
         near = [n for n in range(1, samples + 1) if samples % n == 0 and n <= 4 * max(patches, 1)][-6:]
-        raise ValueError(
-            f"{patches} patches do not divide {samples} samples; try {', '.join(map(str, near))}"
-        )
+        raise ValueError(f"{patches} patches do not divide {samples} samples; try {', '.join(map(str, near))}")
     kind = ConvPatch if config.name == "conv" else LinearPatch
     return PatchTower(kind(len(LEADS), samples // patches, hidden_size), patches)
 

@@ -30,6 +30,23 @@ def database(name: str) -> ModuleType:
     return registry.load(__name__, name, kind="dataset")
 
 
+def recognise(root: Path | str) -> str:
+    """The name of the database that the folder `root` looks like; any folder of WFDB records is `wfdb_folder`.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: it looks like none of them.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise FileNotFoundError(f"no folder {root}")
+    known = sorted(registry.names(__name__), key=lambda name: name == "wfdb_folder")
+    for name in known:
+        if database(name).recognises(root):
+            return name
+    raise ValueError(f"{root} looks like none of the known databases: {', '.join(known)}")
+
+
 def index(name: str, root: Path | str) -> pd.DataFrame:
     """One row a record of the database `name` under `root`, sorted as the database sorts them.
 

@@ -124,9 +124,7 @@ def synthesize(out: Path, database: Database, *, workers: int = 1) -> None:
             log.info("%s already holds this database", out)
             return
         if not out.is_dir() or any(out.iterdir()):
-            raise ValueError(
-                f"{out} exists and is not this database; name another folder, or remove this one first"
-            )
+            raise ValueError(f"{out} exists and is not this database; name another folder, or remove this one first")
     part = out.with_name(out.name + ".part")
     if part.exists() and not _holds(part, description):
         log.info("removing %s, left by a run with other arguments", part)
@@ -159,9 +157,7 @@ def index(root: Path) -> pd.DataFrame:
     if (root / DESCRIPTION).is_file():
         version = _version(root / DESCRIPTION)
         if version != VERSION:
-            raise ValueError(
-                f"{root} is version {version} of a synthetic database; this program reads {VERSION}"
-            )
+            raise ValueError(f"{root} is version {version} of a synthetic database; this program reads {VERSION}")
     return tables.read_table(root / RECORDS, RECORD_COLUMNS)
 
 
@@ -234,7 +230,7 @@ def _write_patient(part: Path, database: Database, number: int) -> tuple[list[di
     def add(record_id: str, case: heart.Heart, *, changed: str) -> None:
         if not (part / folder / f"{record_id}.hea").is_file():
             signal = heart.render(case, fs=database.fs, seconds=database.seconds)
-            _write_wfdb(part / folder / record_id, signal, database.fs)
+            _write_wfdb(part / folder / record_id, signal, fs=database.fs)
         true = json.dumps(heart.truth(case, seconds=database.seconds))
         path = (folder / record_id).as_posix()
         cells = (record_id, patient_id, path, patient.age, patient.sex, changed, true)
@@ -242,7 +238,7 @@ def _write_patient(part: Path, database: Database, number: int) -> tuple[list[di
 
     for visit, case in enumerate(hearts):
         add(f"{patient_id}-{visit}", case, changed="")
-    for visit, factor, value in _changes(hearts, database, number):
+    for visit, factor, value in _changes(hearts, database, number=number):
         base = f"{patient_id}-{visit}"
         changed = f"{base}-{value.replace(' ', '_')}"
         add(changed, heart.counterfactual(hearts[visit], factor, value), changed=factor)
@@ -251,7 +247,7 @@ def _write_patient(part: Path, database: Database, number: int) -> tuple[list[di
     return rows, pairs
 
 
-def _changes(hearts: list[heart.Heart], database: Database, number: int) -> list[tuple[int, str, str]]:
+def _changes(hearts: list[heart.Heart], database: Database, *, number: int) -> list[tuple[int, str, str]]:
     """The (visit, factor, value) of this patient's counterfactuals, every factor equally likely."""
     count = database.counterfactuals // database.patients
     count += number < database.counterfactuals % database.patients
@@ -264,8 +260,8 @@ def _changes(hearts: list[heart.Heart], database: Database, number: int) -> list
     return [changes[k] for k in order[:count]]
 
 
-def _write_wfdb(path: Path, signal: np.ndarray, fs: float) -> None:
-    """A WFDB record of format 16 as wfdb.wrsamp writes it, twenty times faster; the header comes last."""
+def _write_wfdb(path: Path, signal: np.ndarray, *, fs: float) -> None:
+    """A WFDB record of format 16 as wfdb.wrsamp writes it, but many times faster; the header comes last."""
     steps = np.rint(signal * STEPS_PER_MV).astype("<i2")
     path.with_name(path.name + ".dat").write_bytes(steps.T.tobytes())
     lines = [f"{path.name} {len(LEADS)} {fs:g} {steps.shape[1]}"]

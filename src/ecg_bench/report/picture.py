@@ -46,9 +46,5 @@ def _paper(axes, *, seconds: float) -> None:
     height = 6 * _ROW_MV
     axes.set(xlim=(0, seconds), ylim=(0, height), xticks=[], yticks=[])
     for step_s, step_mv, colour, width in ((0.04, 0.1, "#fbdcdc", 0.4), (0.2, 0.5, "#f2a6a6", 0.6)):
-        axes.vlines(
-            np.arange(0, seconds + step_s / 2, step_s), 0, height, colors=colour, linewidth=width, zorder=0
-        )
-        axes.hlines(
-            np.arange(0, height + step_mv / 2, step_mv), 0, seconds, colors=colour, linewidth=width, zorder=0
-        )
+        axes.vlines(np.arange(0, seconds + step_s / 2, step_s), 0, height, colors=colour, linewidth=width, zorder=0)
+        axes.hlines(np.arange(0, height + step_mv / 2, step_mv), 0, seconds, colors=colour, linewidth=width, zorder=0)

@@ -23,9 +23,7 @@ ALPHABET = 26
 _SEPARATOR = np.uint32(2**32 - 1)
 
 
-def train(
-    sequences: Sequence[np.ndarray], *, num_merges: int, min_count: int = 2, threads: int = 1
-) -> np.ndarray:
+def train(sequences: Sequence[np.ndarray], *, num_merges: int, min_count: int = 2, threads: int = 1) -> np.ndarray:
     """The merges (merges, 2) uint32 of exact BPE, at most `num_merges`.
 
     Fewer come back where no pair is left that stands `min_count` times. `threads` is the Rust core's; here
@@ -121,9 +119,7 @@ def _join(sequences: Sequence[np.ndarray]) -> np.ndarray:
     parts = [np.array([_SEPARATOR])]
     for index, sequence in enumerate(sequences):
         if len(sequence) and int(np.max(sequence)) >= ALPHABET:
-            raise ValueError(
-                f"symbol {np.max(sequence)} in sequence {index}; symbols go from 0 to {ALPHABET - 1}"
-            )
+            raise ValueError(f"symbol {np.max(sequence)} in sequence {index}; symbols go from 0 to {ALPHABET - 1}")
         parts += [np.asarray(sequence).astype(np.uint32), parts[0]]
     return np.concatenate(parts)
 

@@ -46,9 +46,7 @@ class Normalization:
         for name, values in (("range", (self.low_mv, self.high_mv)), ("percentiles", self.percentiles)):
             ascending = len(values) == 2 and math.isfinite(values[1] - values[0]) and values[0] <= values[1]
             if (values or name == "range") and not ascending:
-                raise ValueError(
-                    f"normalization {name} {tuple(values)}; needs two finite values in mV, low first"
-                )
+                raise ValueError(f"normalization {name} {tuple(values)}; needs two finite values in mV, low first")
         if self.low_mv == self.high_mv:
             raise ValueError(f"normalization range from {self.low_mv} to {self.high_mv} mV is empty")
 
@@ -91,9 +89,7 @@ class Normalization:
             low = float(np.min(signal))
             return low, low + (float(np.max(signal)) - low + EPSILON_MV)
         if not self.fitted:
-            raise ValueError(
-                "a global normalization has to be fitted on training segments first (Normalization.fit)"
-            )
+            raise ValueError("a global normalization has to be fitted on training segments first (Normalization.fit)")
         low = self.percentiles[0] - MARGIN_MV
         return low, low + (self.percentiles[1] + MARGIN_MV - low + EPSILON_MV)
 
@@ -137,13 +133,9 @@ class Normalization:
         """
         wanted = {field.name for field in fields(cls)}
         if not isinstance(values, Mapping) or set(values) != wanted:
-            raise ValueError(
-                f"a normalization has the keys {', '.join(sorted(wanted))}; found {values!r:.200}"
-            )
+            raise ValueError(f"a normalization has the keys {', '.join(sorted(wanted))}; found {values!r:.200}")
         try:
-            low, high, *percentiles = map(
-                float, (values["low_mv"], values["high_mv"], *values["percentiles"])
-            )
+            low, high, *percentiles = map(float, (values["low_mv"], values["high_mv"], *values["percentiles"]))
         except (TypeError, ValueError):
             raise ValueError(f"a normalization whose voltages are not numbers: {values!r:.200}") from None
         return cls(values["method"], low, high, tuple(percentiles))

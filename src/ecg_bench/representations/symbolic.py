@@ -48,9 +48,7 @@ def core() -> ModuleType:
     try:
         return import_module("ecg_byte")
     except ImportError:
-        log.warning(
-            "ECG-Byte runs on NumPy, exact but slower; with Rust, `pip install ./rust` builds the fast core"
-        )
+        log.warning("ECG-Byte runs on NumPy, exact but slower; with Rust, `pip install ./rust` builds the fast core")
         return bpe
 
 
@@ -68,9 +66,7 @@ class TrainedOn:
     def __post_init__(self) -> None:
         for field in fields(self):
             if type(getattr(self, field.name)) is not field.type:
-                raise ValueError(
-                    f"{field.name} is {getattr(self, field.name)!r}; needs {field.type.__name__}"
-                )
+                raise ValueError(f"{field.name} is {getattr(self, field.name)!r}; needs {field.type.__name__}")
 
 
 NOTHING = TrainedOn()
@@ -92,9 +88,7 @@ class EcgByte:
     ) -> None:
         bpe.check_merges(merges)
         if not normalization.fitted:
-            raise ValueError(
-                "the normalization is global and not fitted; use Normalization.fit on training segments"
-            )
+            raise ValueError("the normalization is global and not fitted; use Normalization.fit on training segments")
         self.merges = np.array(merges, np.uint32)
         self.normalization = normalization
         self.trained_on = trained_on
@@ -136,9 +130,7 @@ class EcgByte:
         if not leads:
             raise ValueError("no segment to train a tokenizer on")
         if len(recipes) > 1:
-            raise ValueError(
-                f"segments of several recipes ({', '.join(sorted(recipes))}); prepare them alike first"
-            )
+            raise ValueError(f"segments of several recipes ({', '.join(sorted(recipes))}); prepare them alike first")
         merges = core().train(leads, num_merges=num_merges, min_count=min_count, threads=threads)
         if len(merges) < num_merges:
             log.info("%d merges of %d: no further pair stands %d times", len(merges), num_merges, min_count)
@@ -225,9 +217,7 @@ class EcgByte:
             )
         letters = "".join([self.tokens[i] for i in ids.tolist()])
         if len(letters) % len(LEADS):
-            raise ValueError(
-                f"the ids stand for {len(letters)} samples, which is not {len(LEADS)} leads of one length"
-            )
+            raise ValueError(f"the ids stand for {len(letters)} samples, which is not {len(LEADS)} leads of one length")
         symbols = np.frombuffer(letters.encode("ascii"), np.uint8) - ord(LETTERS[0])
         return self.dequantize(symbols.reshape(len(LEADS), -1), limits=limits)
 
@@ -265,20 +255,14 @@ class EcgByte:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError):
-            raise ValueError(
-                f"{path} is not an ECG-Byte tokenizer, or is cut short: it is not JSON"
-            ) from None
+            raise ValueError(f"{path} is not an ECG-Byte tokenizer, or is cut short: it is not JSON") from None
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'{path} is not an ECG-Byte tokenizer: it has no "format": "{FORMAT}"')
         if content.get("version") != VERSION:
-            raise ValueError(
-                f"{path} has version {content.get('version')!r}; this program reads version {VERSION}"
-            )
+            raise ValueError(f"{path} has version {content.get('version')!r}; this program reads version {VERSION}")
         keys = {"format", "version", "normalization", "trained_on", "merges"}
         if set(content) != keys:
-            raise ValueError(
-                f"{path} has the keys {', '.join(sorted(content))}; needs {', '.join(sorted(keys))}"
-            )
+            raise ValueError(f"{path} has the keys {', '.join(sorted(content))}; needs {', '.join(sorted(keys))}")
         try:
             return cls(
                 _merges_of(content["merges"]),
@@ -309,8 +293,6 @@ def _merges_of(pairs: Any) -> np.ndarray:
     if not isinstance(pairs, list):
         raise ValueError("merges is not a list")
     for rank, pair in enumerate(pairs):
-        if not (
-            isinstance(pair, list) and len(pair) == 2 and all(type(i) is int and 0 <= i < 2**32 for i in pair)
-        ):
+        if not (isinstance(pair, list) and len(pair) == 2 and all(type(i) is int and 0 <= i < 2**32 for i in pair)):
             raise ValueError(f"merge {rank} is {pair!r:.60}; needs two ids")
     return np.array(pairs, np.int64).reshape(-1, 2)

@@ -63,9 +63,7 @@ def run(config: Config) -> None:
     )
     seconds = time.perf_counter() - started
     if config.out.exists() and config.out.read_bytes() != tokenizer.to_json().encode():
-        raise ValueError(
-            f"{config.out} holds something else, which models may use: choose another out, or delete it"
-        )
+        raise ValueError(f"{config.out} holds something else, which models may use: choose another out, or delete it")
     tokenizer.save(config.out)
 
     learnt_from = [segment.signal for segment in segments[:: 1 + (len(segments) - 1) // MEASURED_SEGMENTS]]
@@ -83,9 +81,7 @@ def run(config: Config) -> None:
     )
 
 
-def sample(
-    index: pd.DataFrame, split: Split, part: str, *, limit: int, rng: np.random.Generator
-) -> np.ndarray:
+def sample(index: pd.DataFrame, split: Split, part: str, *, limit: int, rng: np.random.Generator) -> np.ndarray:
     """Positions in the store of at most `limit` segments of the patients of one part, ascending."""
     patients = index["patient_id"]
     wanted = {patient for patient in patients.unique() if split.of_patient(patient) == part}

@@ -13,18 +13,15 @@ Where the official split of conversations and the manifest disagree about a reco
 is no fault by itself: a stage goes by one of the two.
 """
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ecg_bench.signals.splits import Split
+from ecg_bench.signals.splits import Split, official_splits
 from ecg_bench.signals.store import SegmentStore
 
 LISTED = 20
 """Cases printed of each kind; all are counted."""
-OFFICIAL_NAMES = {"valid": "validation", "val": "validation", "dev": "validation"}
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ def crossings_in_conversations(file: Path, splits: dict[Path, Split]) -> tuple[l
     }
     places: dict[str, dict[str, str]] = defaultdict(dict)
     count = known = disagreeing = 0
-    for conversation_id, record_ids, name in _official_splits(file):
+    for conversation_id, record_ids, name in official_splits(file):
         count += 1
         listed = [record_id for record_id in record_ids if record_id in patient_of]
         known += bool(listed)
@@ -144,23 +141,3 @@ def crossings_in_conversations(file: Path, splits: dict[Path, Split]) -> tuple[l
     if disagreeing:
         read += f", {disagreeing} of them officially in another split than the manifest's"
     return found, f"{read})"
-
-
-def _official_splits(file: Path) -> Iterable[tuple[str, list[str], str]]:
-    """conversation_id, record_ids and official split ("" where none) of each line.
-
-    The file's format is conversations/conversation.py's; that package stands above this one, so its reader
-    can't be used here.
-    """
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                name = row.get("metadata", {}).get("split", "")
-                yield (
-                    str(row["conversation_id"]),
-                    [str(r) for r in row["record_ids"]],
-                    OFFICIAL_NAMES.get(name, name),
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ValueError(f"{file}, line {number} is not a conversation: {error!r}") from None

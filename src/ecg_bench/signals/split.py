@@ -21,6 +21,8 @@ class Config:
     """The manifest to write, a CSV file."""
     method: Literal["auto", "official", "hash"] = "auto"
     """official: the database's folds; hash: by patient id; auto: official where every record has a fold."""
+    conversations: str = ""
+    """Conversations with an official split of their own (ECG-QA's), which then decides instead of the method."""
     seed: int = 0
     """Seed of the hash."""
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -43,6 +45,10 @@ def run(config: Config) -> None:
 
 
 def _split(config: Config, store: SegmentStore) -> Split:
+    if config.conversations:
+        if config.folds or config.method != "auto":
+            raise ValueError("--conversations brings its own split: leave --method and --folds away")
+        return Split.by_questions(store.index, Path(config.conversations), source=store.source)
     if config.folds:
         if config.method == "official":
             raise ValueError("--folds cuts by hash: leave --method official away, or --folds")

@@ -5,17 +5,20 @@ A CSV file that people can read and every stage reads: one comment line saying h
     record_id,patient_id,split,fold
 
 sorted as the store is. Its hash is the SHA-256 of its bytes (`sha256sum` prints the same) and is saved with
-every model. A patient never has records in two splits. Three ways to make one:
+every model. A patient never has records in two splits. Four ways to make one:
 
     by_fold          a database's own folds, PTB-XL's convention: 1-8 train, 9 validation, 10 test
     by_patient_hash  a seeded hash of the patient id, so that a patient keeps its split when others are added
     k_folds          the same hash cut into k folds: one tests, the next one validates, the rest train
+    by_questions     the official split of questions about the records (ECG-QA's, which is not PTB-XL's folds)
 """
 
 import hashlib
 import io
 import json
 import logging
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +33,7 @@ SPLITS = ("train", "validation", "test")
 COLUMNS = ["record_id", "patient_id", "split", "fold"]
 FORMAT = "ecg-bench split"
 VERSION = 1
+OFFICIAL_NAMES = {"valid": "validation", "val": "validation", "dev": "validation"}
 OFFICIAL_FOLDS = {**dict.fromkeys(range(1, 9), "train"), 9: "validation", 10: "test"}
 _COMMENT = f"# {FORMAT} {VERSION} "
 
@@ -203,6 +207,34 @@ class Split:
             raise ValueError(f"the official folds put {len(crossing)} patients into more than one split: {listed}")
         return cls(table, {"method": "official", "source": source})
 
+    @classmethod
+    def by_questions(cls, index: pd.DataFrame, file: Path, *, source: str = "") -> "Split":
+        """Each patient where the conversations of `file` officially put the questions about them.
+
+        Patients whom no question speaks of train: give the whole file, not a part of it.
+
+        Raises:
+            ValueError: no conversation has an official split, or a patient is asked about in two (listed).
+        """
+        patient_of = dict(zip(index["record_id"], index["patient_id"], strict=True))
+        found: dict[str, set[str]] = defaultdict(set)
+        for _, record_ids, name in official_splits(file):
+            for record_id in record_ids:
+                if name and record_id in patient_of:
+                    found[patient_of[record_id]].add(name)
+        if not found:
+            raise ValueError(f"no conversation of {file} about these records has an official split")
+        strange = sorted({name for names in found.values() for name in names} - set(SPLITS))
+        if strange:
+            raise ValueError(f"{file} has the split {strange[0]!r}: known are {', '.join(SPLITS)}")
+        crossing = {patient: names for patient, names in found.items() if len(names) > 1}
+        if crossing:
+            listed = ", ".join(f"{patient} ({'/'.join(sorted(n))})" for patient, n in list(crossing.items())[:20])
+            raise ValueError(f"the questions put {len(crossing)} patients into more than one split: {listed}")
+        splits = {patient: next(iter(found.get(patient, {"train"}))) for patient in index["patient_id"].unique()}
+        about = {"method": "questions", "source": source, "asked_patients": len(found)}
+        return cls(_table(index, splits, dict.fromkeys(splits, 0)), about)
+
 
 def official_folds(index: pd.DataFrame) -> pd.Series:
     """The metadata's fold of each row of a store's index, 0 where there is none from 1 to 10."""
@@ -212,6 +244,26 @@ def official_folds(index: pd.DataFrame) -> pd.Series:
         return value if type(value) is int and value in OFFICIAL_FOLDS else 0
 
     return index["metadata"].map(fold).astype(int)
+
+
+def official_splits(file: Path) -> Iterator[tuple[str, list[str], str]]:
+    """The conversations of a file: conversation_id, record_ids and official split ("" where none) of each line.
+
+    The file's format is conversations/conversation.py's; that package stands above this one, so its reader
+    can't be used here.
+    """
+    with file.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                name = row.get("metadata", {}).get("split", "")
+                yield (
+                    str(row["conversation_id"]),
+                    [str(r) for r in row["record_ids"]],
+                    OFFICIAL_NAMES.get(name, name),
+                )
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise ValueError(f"{file}, line {number} is not a conversation: {error!r}") from None
 
 
 def patient_place(patient_id: str, *, seed: int) -> float:

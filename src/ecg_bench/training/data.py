@@ -42,9 +42,7 @@ class Source:
         Raises:
             ValueError: there is none, or a conversation names a record that the store does not hold.
         """
-        unknown = [
-            item for item in self.conversations if any(r not in self._patients for r in item.record_ids)
-        ]
+        unknown = [item for item in self.conversations if any(r not in self._patients for r in item.record_ids)]
         if unknown:
             raise ValueError(
                 f"{len(unknown)} conversations name records that the store does not hold, such as "
@@ -73,9 +71,7 @@ class ElmDataset(torch.utils.data.Dataset):
     ):
         self.store, self.representation, self.prompt = store, elm.representation, elm.prompt
         self.items = [
-            (item, window)
-            for item in conversations
-            for window in range(self._windows(item) if all_windows else 1)
+            (item, window) for item in conversations for window in range(self._windows(item) if all_windows else 1)
         ]
         self._ecgs: dict[int, EcgInput] = {}
 

@@ -147,9 +147,7 @@ def train(elm: Elm, config: Config, source: Source) -> Trainer:
     training = ElmDataset(source.part("train"), source.store, elm, all_windows=config.all_windows)
     validation = source.part("validation")
     if len(validation) > config.optim.max_validation:
-        chosen = np.random.default_rng(config.seed).permutation(len(validation))[
-            : config.optim.max_validation
-        ]
+        chosen = np.random.default_rng(config.seed).permutation(len(validation))[: config.optim.max_validation]
         validation = [validation[i] for i in sorted(chosen)]
     callbacks = [EarlyStoppingCallback(config.optim.patience)] if config.optim.patience else []
     trainer = Trainer(
@@ -195,9 +193,7 @@ class Progress(ProgressCallback):
     def on_log(self, args, state, control, logs=None, **kwargs):
         if self.training_bar is not None and logs:
             shown = {
-                k: f"{logs[name]:.3f}"
-                for k, name in (("loss", "loss"), ("validation", "eval_loss"))
-                if name in logs
+                k: f"{logs[name]:.3f}" for k, name in (("loss", "loss"), ("validation", "eval_loss")) if name in logs
             }
             if shown:
                 self.training_bar.set_postfix(shown)
@@ -214,9 +210,7 @@ def provenance(config: Config, source: Source) -> dict[str, Any]:
         "llm": config.llm.name,
         "seed": config.seed,
         "commit": _commit(),
-        "versions": {
-            name: _version(name) for name in ("torch", "transformers", "peft", "numpy", "scipy", "ecg-byte")
-        }
+        "versions": {name: _version(name) for name in ("torch", "transformers", "peft", "numpy", "scipy", "ecg-byte")}
         | {"ecg-bench": ecg_bench.__version__},
     }
 
@@ -310,9 +304,7 @@ def _bfloat16(precision: str) -> bool:
 
 def _last_checkpoint(config: Config) -> str | None:
     """The newest whole checkpoint of this run, if any; half-written ones (a kill) are removed."""
-    folders = sorted(
-        (config.out / "checkpoints").glob("checkpoint-*"), key=lambda f: int(f.name.split("-")[1])
-    )
+    folders = sorted((config.out / "checkpoints").glob("checkpoint-*"), key=lambda f: int(f.name.split("-")[1]))
     if not folders:
         return None
     _require_same_run(config)

@@ -148,7 +148,7 @@ def shape(heart: Heart, kind: str = "normal") -> BeatShape:
     if kind == "premature ventricular":
         return _ventricular(heart, traits, qt=qt)
     qrs = _qrs(heart, traits["qrs"])
-    t_vector, st = _repolarisation(heart, qrs, traits)
+    t_vector, st = _repolarisation(heart, qrs, traits=traits)
     p = NO_WAVES
     if rhythm_has_p:
         vectors = P_VECTORS if kind == "normal" else LOW_ATRIAL_P_VECTORS
@@ -172,7 +172,7 @@ def _qrs(heart: Heart, variation: np.ndarray) -> Waves:
     qrs = _timed(table, heart.qrs_ms / 1000, variation)
     # The late waves of a right block always point to the right.
     staying = 2 if table is RIGHT_BLOCK else 0
-    return _scaled(_turned(qrs, heart.axis_degrees, staying=staying), heart.voltage, heart.voltage_mv)
+    return _scaled(_turned(qrs, heart.axis_degrees, staying=staying), heart.voltage, mv=heart.voltage_mv)
 
 
 def _timed(table: np.ndarray, seconds: float, variation: np.ndarray) -> Waves:
@@ -206,24 +206,24 @@ def _turned(qrs: Waves, axis_degrees: float, *, staying: int = 0) -> Waves:
     return replace(qrs, vectors=np.vstack([turned, qrs.vectors[turning:]]))
 
 
-def _scaled(qrs: Waves, voltage: str, voltage_mv: float) -> Waves:
-    """The QRS with the voltage that `Heart.voltage_mv` defines."""
+def _scaled(qrs: Waves, voltage: str, *, mv: float) -> Waves:
+    """The QRS with the voltage `mv`, as `Heart.voltage_mv` defines it."""
     leads = TWELVE @ LEAD_FIELD @ qrs.at(np.linspace(qrs.onset, qrs.end, 256))
     limb = float(np.ptp(leads[:6], axis=1).max())
     at = LEADS.index
     sokolow = float(-leads[at("V1")].min() + leads[at("V5") : at("V6") + 1].max())
     if voltage == "left ventricular hypertrophy":
-        scale = voltage_mv / sokolow
+        scale = mv / sokolow
     elif voltage == "low voltage":
         # No chest lead reaches 1 mV either.
-        scale = min(voltage_mv / limb, 0.9 / float(np.ptp(leads[6:], axis=1).max()))
+        scale = min(mv / limb, 0.9 / float(np.ptp(leads[6:], axis=1).max()))
     else:
         # Normal: never near the criterion of hypertrophy.
-        scale = min(voltage_mv / limb, 3.0 / sokolow)
+        scale = min(mv / limb, 3.0 / sokolow)
     return replace(qrs, vectors=qrs.vectors * scale)
 
 
-def _repolarisation(heart: Heart, qrs: Waves, traits: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _repolarisation(heart: Heart, qrs: Waves, *, traits: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The vectors of T and ST of a beat that is not ventricular."""
     if heart.rhythm == "paced rhythm" or heart.conduction == "left bundle branch block":
         mean = _mean_vector(qrs)
@@ -256,7 +256,7 @@ def _ventricular(heart: Heart, traits: dict[str, np.ndarray], *, qt: float) -> B
     outflow = traits["focus"][0] < 0
     table = LEFT_BLOCK if outflow else LEFT_BLOCK * [1, 1, 1, 1, -1]
     qrs = _turned(_timed(table, 0.155, traits["qrs"]), 65.0 if outflow else -75.0)
-    qrs = _scaled(qrs, "normal voltage", 1.8)
+    qrs = _scaled(qrs, "normal voltage", mv=1.8)
     mean = _mean_vector(qrs)
     return BeatShape(NO_WAVES, qrs, _t(qrs, qt + 0.02, -0.45 * mean), -0.10 * mean, NO_WAVES)
 
@@ -282,6 +282,6 @@ def _t(qrs: Waves, qt: float, vector: np.ndarray) -> Waves:
 
 
 def _spike(qrs_onset: float) -> Waves:
-    """A bipolar pacemaker's: 1.5 ms wide at half its height, ending as the QRS begins."""
+    """A bipolar pacemaker's: 3 ms wide at half its height, gone when the QRS begins; slow recorders miss it."""
     width = np.array([0.0012])
     return Waves(np.array([qrs_onset - 0.006]), width, width, np.array([[0.5, 0.9, -0.6]]))
