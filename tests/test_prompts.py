@@ -111,11 +111,26 @@ def test_two_ecgs_are_introduced(tokenizers):
 def test_a_long_conversation_takes_from_the_ecg_only(tokenizers):
     tokenizer = tokenizers["chatml"]
     free = prompt_for(tokenizer).encode(MESSAGES, [ecg(400)], answer=True)
-    tight = prompt_for(tokenizer, max_length=len(free) - 300).encode(MESSAGES, [ecg(400)], answer=True)
+    longest = len(free) - 300
+    tight = prompt_for(tokenizer, max_length=longest, answer_room=8).encode(MESSAGES, [ecg(400)], answer=True)
+    assert len(tight) <= longest
     text = [[i for i, here in zip(e.input_ids, e.ecg_mask, strict=True) if not here] for e in (free, tight)]
     assert text[0] == text[1]
-    assert sum(tight.ecg_mask) == 100
+    assert 90 < sum(tight.ecg_mask) < 100
     assert [x for x in free.labels if x != IGNORED] == [x for x in tight.labels if x != IGNORED]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_ecg_does_not_tell_how_long_the_answer_is(tokenizers, name):
+    prompt = prompt_for(tokenizers[name], max_length=200)
+    sizes = set()
+    for answer in ("yes", "no; " * 30 + "yes", "no " * 200):
+        messages = [MESSAGES[0], {"role": "assistant", "content": answer}]
+        whole = prompt.encode(messages, [ecg(400)], answer=True)
+        sizes |= {sum(whole.ecg_mask), sum(prompt.encode(messages, [ecg(400)], answer=False).ecg_mask)}
+        said = [x for x in whole.labels if x != IGNORED]
+        assert tokenizers[name].decode(said).startswith(answer.strip())
+    assert len(sizes) == 1
 
 
 def test_two_ecgs_give_way_alike(tokenizers):
@@ -127,6 +142,17 @@ def test_two_ecgs_give_way_alike(tokenizers):
 def test_text_that_cannot_fit_is_refused(tokenizers):
     with pytest.raises(ValueError, match="max_length"):
         prompt_for(tokenizers["chatml"], max_length=20).encode(MESSAGES, [ecg()], answer=True)
+
+
+@pytest.mark.parametrize("length", range(20, 80, 3))
+def test_fits_says_what_encode_takes(tokenizers, length):
+    prompt = prompt_for(tokenizers["chatml"], max_length=length, answer_room=4)
+    try:
+        prompt.encode(MESSAGES, [ecg(), ecg()], answer=True)
+        taken = True
+    except ValueError:
+        taken = False
+    assert prompt.fits(MESSAGES, 2) == taken
 
 
 def test_a_question_cannot_smuggle_in_an_ecg(tokenizers):

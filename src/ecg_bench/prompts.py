@@ -10,7 +10,9 @@ answer in the finished text (templates that add thinking blocks to the last turn
 The pieces are tokenised apart, as they are when an answer is generated.
 
 When a conversation is too long the ECGs give way, every lead alike, never the question, the header or the
-answer; a conversation whose text alone is too long is refused.
+answer; a conversation whose text alone is too long is refused. The ECGs' room does not depend on the answer: a
+fixed part of `max_length` is kept for it. Were the ECG cut to fit the answer that follows, its length would tell
+a training model how long the answer is, which nothing tells a generating one.
 """
 
 from dataclasses import dataclass, field
@@ -42,6 +44,8 @@ class PromptConfig:
     """System prompt; "" for none."""
     max_length: int = 1024
     """Most positions of a conversation, ECG included; ECG tokens beyond it are dropped evenly over leads."""
+    answer_room: int = 128
+    """Positions of max_length kept for the last answer; a longer answer is still whole, and goes beyond."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +81,16 @@ class Prompt:
         ends where the model is to go on (generation).
 
         Raises:
-            ValueError: the text alone has more than `max_length` tokens.
+            ValueError: the text before the answer leaves no room for the ECGs.
         """
         pieces = self._pieces(messages, len(ecgs), answer=answer)
         tokens = [self._tokenize(text) if text != _ECG else None for text, _ in pieces]
-        room = self.config.max_length - sum(len(t) for t in tokens if t is not None)
+        asked = sum(len(ids) for ids in tokens if ids is not None) - (len(tokens[-1]) if answer else 0)
+        room = self.config.max_length - self.config.answer_room - asked
         if room < len(ecgs):
             raise ValueError(
-                f"the conversation has {self.config.max_length - room} text tokens, which leaves no room for "
-                f"{len(ecgs)} ECG in max_length {self.config.max_length}; raise --prompt.max_length"
+                f"the conversation has {asked} text tokens before its answer; with {self.config.answer_room} for the "
+                f"answer that leaves no room for {len(ecgs)} ECG in prompt.max_length {self.config.max_length}"
             )
         kept = self._fit(ecgs, room)
         example = Example([], [], [], tuple(kept))
@@ -98,6 +103,15 @@ class Prompt:
             example.labels.extend(ids if supervised else [IGNORED] * len(ids))
             example.ecg_mask.extend([is_ecg] * len(ids))
         return example
+
+    def fits(self, messages: list[dict[str, str]], ecgs: int) -> bool:
+        """Whether `encode` takes these messages with so many ECGs, however long those are."""
+        room = self.config.max_length - self.config.answer_room - ecgs
+        text = self._render(self._with_ecgs(messages, ecgs)[:-1], generate=True)
+        if len(text.encode()) <= room:  # a token is at least a byte, so most texts need no tokenising
+            return True
+        pieces = self._pieces(messages, ecgs, answer=False)
+        return sum(len(self._tokenize(part)) for part, _ in pieces if part != _ECG) <= room
 
     @property
     def placeholder_id(self) -> int:

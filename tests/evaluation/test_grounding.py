@@ -30,12 +30,12 @@ def test_other_is_never_the_same_patient_and_never_depends_on_the_rest():
         grounding.other_records(made[:2], patients, seed=0)
 
 
-def test_noise_has_each_leads_size():
-    signal = np.random.default_rng(0).standard_normal((12, 5000)).astype(np.float32) * np.arange(12)[:, None]
-    noise = grounding.noise_like(signal, seed=0, name="r")
-    assert np.allclose(noise.std(1), signal.std(1), rtol=0.05)
-    assert np.array_equal(noise, grounding.noise_like(signal, seed=0, name="r"))
-    assert not np.array_equal(noise, grounding.noise_like(signal, seed=0, name="s"))
+def test_noise_is_the_same_again_and_knows_nothing_of_the_ecg():
+    noise = grounding.noise((12, 5000), seed=0, name="r")
+    assert np.allclose(noise.std(1), grounding.NOISE_MV, rtol=0.05)
+    assert np.abs(np.corrcoef(noise) - np.eye(12)).max() < 0.06
+    assert np.array_equal(noise, grounding.noise((12, 5000), seed=0, name="r"))
+    assert not np.array_equal(noise, grounding.noise((12, 5000), seed=0, name="s"))
 
 
 def test_majority_answers_by_template_type_and_all():

@@ -56,7 +56,7 @@ def make_elm(tower: str = "patch", *, family: str = "llama", lora: int = 0, seed
         llm=llm.config,
         tower=asdict(TowerConfig(name=tower, patches=10)),
         recipe=asdict(RECIPE),
-        prompt=asdict(PromptConfig(system="", max_length=prompt.get("max_length", 200))),
+        prompt=asdict(PromptConfig(system="", max_length=prompt.get("max_length", 200), answer_room=16)),
         lora=asdict(llms.LoraConfig(rank=lora, dropout=0.0)),
         provenance={"split_hash": "x"},
     )
@@ -218,7 +218,7 @@ def test_truncation_keeps_every_lead_alike():
     shown = example(elm, signals(1)[0], ANSWERS[0])
     whole = elm.representation.encode(signals(1)[0])
     kept = np.bincount(shown.ecgs[0].values[:, 1], minlength=12) / np.bincount(whole.values[:, 1], minlength=12)
-    assert len(shown) == 150
+    assert 130 < len(shown) <= 150
     assert shown.ecgs[0].tokens < whole.tokens
     assert np.ptp(kept) < 0.15
 

@@ -53,7 +53,7 @@ def config_for(data: Path, out: Path, *, tower: str = "patch", steps: int = 12, 
         ecg_byte=str(data / "ecg_byte.json") if tower == "symbolic" else "",
         tower=TowerConfig(name=tower, patches=20),
         llm=LlmConfig(scratch=ScratchConfig(hidden_size=32, layers=2, heads=2, vocab_size=400)),
-        prompt=PromptConfig(system="", max_length=260),
+        prompt=PromptConfig(system="", max_length=260, answer_room=24),
         optim=sft.OptimConfig(
             steps=steps,
             batch_size=4,
@@ -82,7 +82,9 @@ def test_same_seed_same_loss_and_the_folder_explains_itself(data, tmp_path, towe
     elm = Elm.from_pretrained(tmp_path / "a", device="cpu")
     said = elm.config.provenance
     assert (
-        said["split_hash"] and said["recipe_hash"] == elm.recipe.hash and said["versions"]["torch"] == torch.__version__
+        said["split_hash"]
+        and said["recipe_hash"] == elm.recipe.hash
+        and torch.__version__.startswith(said["versions"]["torch"])
     )
     assert json.loads((tmp_path / "a" / "run.json").read_text())["tower"]["name"] == tower
     assert (tmp_path / "a" / "losses.png").stat().st_size > 5000
@@ -95,7 +97,7 @@ def test_a_killed_run_continues_to_the_same_losses(data, tmp_path):
     file = tmp_path / "killed.json"
     file.write_text(json.dumps({**sft.to_json(killed)}))
     command = [sys.executable, "-m", "ecg_bench", "sft", "--config", str(file)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     state = killed.out / "checkpoints" / "checkpoint-10" / "trainer_state.json"
     deadline = time.time() + 120
     while not state.is_file() and time.time() < deadline and process.poll() is None:
@@ -105,7 +107,7 @@ def test_a_killed_run_continues_to_the_same_losses(data, tmp_path):
     assert state.is_file() and not (killed.out / "config.json").exists()
     (killed.out / "checkpoints" / "checkpoint-25").mkdir()  # as a kill in the middle of writing leaves it
     sft.run(killed)
-    assert losses(killed.out) == pytest.approx(losses(whole.out)) or _same(losses(killed.out), losses(whole.out))
+    assert _same(losses(killed.out), losses(whole.out))
 
 
 def _same(a: list, b: list) -> bool:
@@ -136,6 +138,14 @@ def test_two_processes_train_one_model(data, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.count("trained patch") == 1
     assert Elm.from_pretrained(config.out, device="cpu").config.tower["name"] == "patch"
+
+
+def test_recomputed_activations_change_no_loss(data, tmp_path):
+    plain = config_for(data, tmp_path / "plain", steps=4)
+    sft.run(plain)
+    recomputed = replace(plain, out=tmp_path / "recomputed", optim=replace(plain.optim, checkpointing=True))
+    sft.run(recomputed)
+    assert _same(losses(plain.out), losses(recomputed.out))
 
 
 def test_frozen_parts_stay(data, tmp_path):

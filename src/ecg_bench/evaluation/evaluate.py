@@ -53,7 +53,7 @@ class Config:
     resamples: int = 2000
     """Bootstrap resamples of patients."""
     other_split: bool = False
-    """Allow a split, recipe or database that the model was not trained with. Its training patients may then be tested."""
+    """Allow a split, recipe or database that the model was not trained with: its own patients may then be tested."""
     seed: int = 0
     """Of the controls' draws, the sample and the bootstrap."""
 

@@ -69,6 +69,6 @@ class Examiner:
         for record_id in shown:
             signal = self.store[self.store.positions(record_id)[0]].signal
             if condition == "noise":
-                signal = grounding.noise_like(signal, seed=self.seed, name=record_id)
+                signal = grounding.noise(signal.shape, seed=self.seed, name=record_id)
             ecgs.append(self.elm.representation.encode(signal))
         return self.elm.prompt.encode(list(item.messages), ecgs, answer=False)

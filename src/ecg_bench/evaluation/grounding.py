@@ -3,7 +3,7 @@
     own     the conversation's own ECGs
     other   ECGs of other patients of the same part of the split, one drawn for each conversation
     none    no ECG at all: the question alone
-    noise   Gaussian noise, as loud as the own ECG lead by lead
+    noise   white Gaussian noise, of one loudness for all (the own ECG's would tell its voltage lead by lead)
 
 and, beside the model, `majority`: the commonest answer that the training conversations give to the same
 template, which knows no ECG by construction. *ECG lift* is the score with the own ECG less the best control's.
@@ -20,6 +20,8 @@ from ecg_bench.scoring.metrics.labels import labels
 SHOWN = ("own", "other", "none", "noise")
 MODEL_FREE = "majority"
 RETRAINED = "question_only"
+NOISE_MV = 0.2
+"""Standard deviation of the control `noise`: about that of an ECG's lead."""
 
 
 def other_records(
@@ -46,10 +48,9 @@ def other_records(
     return chosen
 
 
-def noise_like(signal: np.ndarray, *, seed: int, name: str) -> np.ndarray:
-    """Gaussian noise with each lead's own standard deviation; the same for the same seed and name."""
-    noise = _rng(seed, name).standard_normal(signal.shape)
-    return (noise * signal.std(axis=1, keepdims=True)).astype(np.float32)
+def noise(shape: tuple[int, int], *, seed: int, name: str) -> np.ndarray:
+    """(leads, samples) float32 mV of white Gaussian noise; the same for the same seed and name."""
+    return (NOISE_MV * _rng(seed, name).standard_normal(shape)).astype(np.float32)
 
 
 class Majority:

@@ -90,7 +90,7 @@ class Elm(PreTrainedModel):
         super().__init__(config)
         self.tokenizer = tokenizer
         self.ecg_byte = ecg_byte
-        self.recipe = Recipe(**_tuples(config.recipe)) if config.recipe else Recipe()
+        self.recipe = Recipe.from_dict(config.recipe)
         self.llm = language_model if language_model is not None else AutoModelForCausalLM.from_config(config.llm)
         lora = llms.LoraConfig(**config.lora)
         if lora.rank:
@@ -247,10 +247,6 @@ class Elm(PreTrainedModel):
             return None
         if tower.name == "symbolic":
             return Symbolic(self.ecg_byte) if self.ecg_byte else None
-        normalization = self.config.representation.get("normalization", {})
-        return Signal(tokens=towers.tokens(tower), normalization=Normalization(**_tuples(normalization)))
-
-
-def _tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows only lists; the dataclasses hold tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        scaling = self.config.representation.get("normalization")
+        normalization = Normalization.from_dict(scaling) if scaling else Normalization()
+        return Signal(tokens=towers.tokens(tower), normalization=normalization)

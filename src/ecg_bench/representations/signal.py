@@ -4,7 +4,7 @@ Nothing is clipped: with the default fixed gain a value of 1 is `high_mv`, and t
 the value, because ST deviation, low voltage and hypertrophy are read in mV.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,4 +29,4 @@ class Signal:
         return EcgInput(ecg.values, min(tokens, ecg.tokens))
 
     def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "tokens": self.tokens, "normalization": asdict(self.normalization)}
+        return {"name": self.name, "tokens": self.tokens, "normalization": self.normalization.to_dict()}

@@ -4,6 +4,7 @@ The split's manifest decides, by patient: a conversation belongs to the part in 
 one whose ECGs lie in two parts belongs to none.
 """
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from ecg_bench.prompts import Example
 from ecg_bench.representations.ecg_input import EcgInput
 from ecg_bench.signals.splits import Split
 from ecg_bench.signals.store import SegmentStore
+
+log = logging.getLogger(__name__)
 
 _CACHED_ECGS = 20_000
 
@@ -82,6 +85,9 @@ class ElmDataset(torch.utils.data.Dataset):
         item, window = self.items[i]
         ecgs = [] if self.representation is None else [self._ecg(r, window) for r in item.record_ids]
         return self.prompt.encode(list(item.messages), ecgs, answer=True)
+
+    def _shown(self, item: Conversation) -> int:
+        return 0 if self.representation is None else len(item.record_ids)
 
     def _windows(self, item: Conversation) -> int:
         return min(len(self.store.positions(record_id)) for record_id in item.record_ids)

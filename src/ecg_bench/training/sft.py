@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import transformers
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -105,6 +106,7 @@ def run(config: Config) -> None:
         _require_same_run(config)
         log.info("%s is trained already", config.out)
         return
+    transformers.utils.logging.disable_progress_bar()
     source = Source(config.data, config.conversations, config.split)
     elm = build(config, source)
     trainer = train(elm, config, source)
@@ -245,7 +247,7 @@ def _representation(config: Config, source: Source) -> dict[str, Any]:
         records = sorted({record_id for item in source.part("train") for record_id in item.record_ids})
         segments = (source.store[position] for r in records for position in source.store.positions(r))
         normalization = Normalization.fit(segments, method=normalization.method)
-    return {"normalization": asdict(normalization)}
+    return {"normalization": normalization.to_dict()}
 
 
 def _texts(config: Config, source: Source) -> list[str]:
@@ -283,7 +285,7 @@ def _arguments(config: Config) -> TrainingArguments:
         use_cpu=not on_gpu,
         ddp_backend=None if on_gpu or "RANK" not in os.environ else "gloo",
         ddp_find_unused_parameters=False,
-        gradient_checkpointing=optim.checkpointing,
+        activation_checkpointing=optim.checkpointing,
         dataloader_num_workers=optim.workers,
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
