@@ -52,9 +52,7 @@ def test_files_stay_readable(path):
             if node.name == "__init__":
                 continue
             if not node.name.startswith("_"):
-                assert node.returns is not None or node.name in ("fit",) or _is_override(node), (
-                    f"{path.name}: {node.name} has no return type"
-                )
+                assert node.returns is not None or _is_override(node), f"{path.name}: {node.name} has no return type"
 
 
 def _is_override(node: ast.FunctionDef) -> bool:

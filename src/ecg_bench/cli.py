@@ -15,6 +15,9 @@ import logging
 import os
 import sys
 from importlib import import_module
+from typing import TypeVar
+
+Options = TypeVar("Options")
 
 COMMANDS = {
     "quickstart": (
@@ -94,7 +97,7 @@ def dispatch(argv: list[str]) -> int:
     return 0
 
 
-def parse(config_class: type, argv: list[str], *, verb: str):
+def parse(config_class: type[Options], argv: list[str], *, verb: str) -> Options:
     """The command's Config from its arguments; argparse's own errors exit with code 2."""
     from jsonargparse import ActionConfigFile, ArgumentParser, set_parsing_settings
 
@@ -107,6 +110,7 @@ def parse(config_class: type, argv: list[str], *, verb: str):
         prog=f"ecg-bench {verb}",
         usage=f"ecg-bench {verb} {positions} [options]",
         description=summary[0].upper() + summary[1:] + note,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", action=ActionConfigFile, help="YAML file with options; later ones override it")
     parser.add_class_arguments(config_class, as_group=False)

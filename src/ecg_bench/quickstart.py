@@ -97,7 +97,13 @@ def run(config: Config) -> None:
     if not tokenizer.is_file():
         train_tokenizer.run(
             train_tokenizer.Config(
-                store, manifest, tokenizer, num_merges=config.merges, normalization=WIDE, seed=config.seed
+                store,
+                manifest,
+                tokenizer,
+                num_merges=config.merges,
+                max_segments=400,
+                normalization=WIDE,
+                seed=config.seed,
             )
         )
     data = _Data(store, conversations, manifest)
@@ -182,14 +188,17 @@ def _evaluate_config(config: Config, data: _Data, model: str) -> evaluate.Config
 
 
 def draw_example(config: Config, store: Path) -> Path:
-    """A test ECG with a question whose answer is not the commonest one, the truth, and each model's answer."""
+    """A test ECG with a question, the truth, and each model's answer, right or wrong.
+
+    It is the first question (by id) whose answer is not the commonest one, so that a guess would be wrong.
+    """
     answers = {}
     for model in MODELS:
         file = PredictionFile(config.out / "models" / model / "evaluation" / "predictions.jsonl")
         answers[model] = {p.key: p for p in file.predictions}
     rows = [p for (condition, _), p in answers[MODELS[0]].items() if condition == "own"]
     telling = [p for p in rows if answers[MODELS[0]][MODEL_FREE, p.conversation_id].prediction != p.reference]
-    shown = min(telling or rows, key=lambda p: (p.prediction != p.reference, p.conversation_id))
+    shown = min(telling or rows, key=lambda p: p.conversation_id)
     lines = [f"Question: {shown.question}", f"Truth: {shown.reference}"]
     lines += [f"{model}: {answers[model]['own', shown.conversation_id].prediction}" for model in MODELS]
     opened = SegmentStore.open(store)
