@@ -285,7 +285,6 @@ def _arguments(config: Config) -> TrainingArguments:
         use_cpu=not on_gpu,
         ddp_backend=None if on_gpu or "RANK" not in os.environ else "gloo",
         ddp_find_unused_parameters=False,
-        activation_checkpointing=optim.checkpointing,
         dataloader_num_workers=optim.workers,
         dataloader_pin_memory=on_gpu,
         remove_unused_columns=False,
@@ -293,6 +292,7 @@ def _arguments(config: Config) -> TrainingArguments:
         report_to=[],
         seed=config.seed,
         data_seed=config.seed,
+        **({"gradient_checkpointing": True} if optim.checkpointing else {}),  # renamed in 5.23, taken until 6
     )
 
 
