@@ -1,6 +1,9 @@
 """Shared fixtures: the real sample data beside the repository, where it is present."""
 
+import os
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as cli.py: before torch is imported
 
 import pytest
 from hypothesis import settings

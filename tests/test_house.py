@@ -14,7 +14,7 @@ from ecg_bench import cli, registry
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "ecg_bench"
 FLOW = [
-    "registry", "records", "signals", "conversations", "representations", "prompts", "models", "retrieval",
+    "registry", "files", "records", "signals", "conversations", "representations", "prompts", "models", "retrieval",
     "scoring", "training", "evaluation", "report", "demo", "quickstart", "cli",
 ]  # fmt: skip
 

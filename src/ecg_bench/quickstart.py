@@ -20,6 +20,7 @@ from ecg_bench.evaluation.grounding import MODEL_FREE, RETRAINED
 from ecg_bench.evaluation.prediction import PredictionFile
 from ecg_bench.evaluation.scores import METRICS, NAMES, Score, find
 from ecg_bench.evaluation.table import HEADINGS, lift_line, markdown, percent
+from ecg_bench.files import write_whole
 from ecg_bench.models.llm import LlmConfig, ScratchConfig
 from ecg_bench.models.towers import TowerConfig
 from ecg_bench.prompts import PromptConfig
@@ -115,7 +116,7 @@ def run(config: Config) -> None:
     _say("7/7 report", "")
     picture = draw_example(config, store)
     report = _report(config, scores, picture, minutes=(time.monotonic() - began) / 60)
-    (config.out / "report.md").write_text(report + "\n", encoding="utf-8")
+    write_whole(config.out / "report.md", report + "\n")
     print("\n" + report)
 
 

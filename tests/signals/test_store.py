@@ -5,10 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
+from ecg_bench.files import whole_file
 from ecg_bench.signals import store as module
 from ecg_bench.signals.prepare import prepare
 from ecg_bench.signals.segment import Recipe
-from ecg_bench.signals.store import SegmentStore, whole_file
+from ecg_bench.signals.store import SegmentStore
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ecg_bench.files import whole_file
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -58,16 +60,11 @@ def ask(
 def write(conversations: Iterable[Conversation], path: Path) -> int:
     """Write JSON lines atomically; how many."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
     count = 0
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            for conversation in conversations:
-                file.write(json.dumps(asdict(conversation), ensure_ascii=False) + "\n")
-                count += 1
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part, part.open("w", encoding="utf-8") as file:
+        for conversation in conversations:
+            file.write(json.dumps(asdict(conversation), ensure_ascii=False) + "\n")
+            count += 1
     return count
 
 

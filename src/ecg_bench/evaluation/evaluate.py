@@ -18,6 +18,7 @@ from ecg_bench.evaluation.generate import Examiner
 from ecg_bench.evaluation.prediction import Prediction, PredictionFile
 from ecg_bench.evaluation.scores import Score, score, to_json
 from ecg_bench.evaluation.table import text_table
+from ecg_bench.files import write_whole
 from ecg_bench.models.elm import Elm
 from ecg_bench.training.data import Source
 
@@ -62,7 +63,7 @@ def run(config: Config) -> None:
     scores = evaluate(config)
     out = folder(config)
     text = text_table(scores, title=f"{config.model} on the {config.part} patients")
-    (out / "scores.md").write_text(text + "\n", encoding="utf-8")
+    write_whole(out / "scores.md", text + "\n")
     print(text)
     print(f"\npredictions and scores in {out}")
 
@@ -99,7 +100,7 @@ def evaluate(config: Config) -> list[Score]:
         resamples=config.resamples,
         seed=config.seed,
     )
-    (out / "scores.json").write_text(json.dumps(to_json(scores), indent=1) + "\n", encoding="utf-8")
+    write_whole(out / "scores.json", json.dumps(to_json(scores), indent=1) + "\n")
     return scores
 
 
@@ -168,4 +169,4 @@ def _require_same_evaluation(path: Path, config: Config, elm: Elm) -> None:
                 f"{path.parent} holds an evaluation with another {', '.join(changed)}; choose another --out"
             )
     else:
-        path.write_text(json.dumps(new, indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(new, indent=1) + "\n")

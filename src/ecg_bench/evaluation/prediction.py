@@ -4,6 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ecg_bench.files import whole_file
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -52,8 +54,7 @@ class PredictionFile:
         lines = self.path.read_bytes().splitlines(keepends=True)
         whole = [line for line in lines if line.endswith(b"\n")]
         if len(whole) < len(lines):
-            part = self.path.with_name(self.path.name + ".part")
-            part.write_bytes(b"".join(whole))
-            part.replace(self.path)
+            with whole_file(self.path) as part:
+                part.write_bytes(b"".join(whole))
         rows = [json.loads(line) for line in whole]
         return [Prediction(**{**row, "shown": tuple(row["shown"])}) for row in rows]

@@ -16,7 +16,6 @@ changed, "" in an ordinary record). The report is the truth in English.
 import json
 import logging
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -30,6 +29,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ecg_bench.files import write_whole
 from ecg_bench.records import heart, tables, wfdb_files
 from ecg_bench.records.heart.electrodes import STEPS_PER_MV
 from ecg_bench.records.heart.factors import stream
@@ -130,7 +130,7 @@ def synthesize(out: Path, database: Database, *, workers: int = 1) -> None:
         log.info("removing %s, left by a run with other arguments", part)
         shutil.rmtree(part)
     part.mkdir(parents=True, exist_ok=True)
-    _write_text(part / DESCRIPTION, description)
+    write_whole(part / DESCRIPTION, description)
     records, pairs = [], []
     for patient_records, patient_pairs in _patients(part, database, workers=workers):
         records += patient_records
@@ -268,14 +268,7 @@ def _write_wfdb(path: Path, signal: np.ndarray, *, fs: float) -> None:
     for name, lead in zip(LEADS, steps, strict=True):
         checksum = int(lead.sum(dtype=np.int64)) % 65536
         lines.append(f"{path.name}.dat 16 {STEPS_PER_MV}.0(0)/mV 16 0 {lead[0]} {checksum} 0 {name}")
-    _write_text(path.with_name(path.name + ".hea"), "\n".join(lines) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write the file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path.with_name(path.name + ".hea"), "\n".join(lines) + "\n")
 
 
 def _version(description: Path) -> object:

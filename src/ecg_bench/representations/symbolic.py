@@ -24,11 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from ecg_bench.files import whole_file
 from ecg_bench.records.leads import LEADS
 from ecg_bench.representations import bpe
 from ecg_bench.representations.normalize import FIXED_GAIN, Normalization, signal_of
 from ecg_bench.signals.segment import Segment
-from ecg_bench.signals.store import whole_file
 
 log = logging.getLogger(__name__)
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ecg_bench import records
+from ecg_bench.files import whole_file
 from ecg_bench.signals import quality
 from ecg_bench.signals.segment import Recipe
 from ecg_bench.signals.shards import UNREADABLE, ShardJob, make_shards, part_path
@@ -36,7 +37,6 @@ from ecg_bench.signals.store import (
     read_about,
     read_json,
     shard_path,
-    whole_file,
 )
 
 log = logging.getLogger(__name__)

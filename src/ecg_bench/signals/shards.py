@@ -24,10 +24,11 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from ecg_bench import records
+from ecg_bench.files import whole_file
 from ecg_bench.records.record import Record
 from ecg_bench.signals import quality
 from ecg_bench.signals.segment import Recipe, Segment, segment_record, to_microvolts
-from ecg_bench.signals.store import INDEX_SCHEMA, LEDGER_SCHEMA, shard_path, whole_file
+from ecg_bench.signals.store import INDEX_SCHEMA, LEDGER_SCHEMA, shard_path
 
 UNREADABLE = "can't be read: "
 """How the ledger's reason begins where the record itself, not its quality, was the trouble."""

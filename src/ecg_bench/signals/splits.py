@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecg_bench.signals.store import whole_file
+from ecg_bench.files import whole_file
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,8 @@ take half the room of float32; plain .npy is read at random ten times faster tha
 """
 
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -189,22 +187,3 @@ def open_shard(path: Path, *, samples: int) -> np.ndarray:
     if shard.dtype != np.int16 or shard.shape[1:] != (len(LEADS), samples):
         raise ValueError(f"shard {path} holds {shard.dtype} {shard.shape}, not int16 (n, {len(LEADS)}, {samples})")
     return shard
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to, which becomes `path` when the block ends well and is removed when it does not.
-
-    Raises:
-        OSError: the file can't be written (a full disk, a limit, permissions), in one line.
-    """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OSError(f"can't write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

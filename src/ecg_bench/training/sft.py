@@ -25,6 +25,7 @@ from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
 import ecg_bench
+from ecg_bench.files import write_whole
 from ecg_bench.models import llm as llms
 from ecg_bench.models.elm import Elm, ElmConfig
 from ecg_bench.models.llm import LlmConfig, LoraConfig
@@ -166,7 +167,7 @@ def train(elm: Elm, config: Config, source: Source) -> Trainer:
     config.out.mkdir(parents=True, exist_ok=True)
     checkpoint = _last_checkpoint(config)
     if trainer.is_world_process_zero():
-        _write_json(config.out / "run.json", to_json(config))
+        write_whole(config.out / "run.json", json.dumps(to_json(config), indent=1) + "\n")
     log.info(
         "%d conversations to train on, %d to validate, %s weights to move",
         len(training),
@@ -336,7 +337,7 @@ def _finish(elm: Elm, config: Config, history: list[dict]) -> None:
     """Write the model folder, config.json last: its presence says that the folder is whole."""
     from ecg_bench.training.losses import draw_losses
 
-    _write_json(config.out / "losses.json", history)
+    write_whole(config.out / "losses.json", json.dumps(history, indent=1) + "\n")
     draw_losses(history, config.out / "losses.png")
     part = config.out / "model.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -348,12 +349,6 @@ def _finish(elm: Elm, config: Config, history: list[dict]) -> None:
         item.replace(target)
     part.rmdir()
     shutil.rmtree(config.out / "checkpoints", ignore_errors=True)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
 
 
 def _version(name: str) -> str:
