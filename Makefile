@@ -12,21 +12,26 @@ RUST_SOURCES := $(wildcard rust/Cargo.toml rust/pyproject.toml rust/src/*.rs)
 
 setup: $(VENV)/.package $(VENV)/.rust
 
-$(VENV)/bin/uv:
+$(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "needs Python 3.11 or later; name one with PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
 
-$(VENV)/.package: pyproject.toml $(VENV)/bin/uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]'
-	touch $@
+# uv is several times faster; where it can't reach an index that pip is set up for, pip does the same.
+$(VENV)/.package: pyproject.toml | $(VENV)/bin/python
+	@echo "installing ECG-Bench and what it needs (PyTorch alone is about 3 GB; once)"
+	@$(BIN)/python -m pip install --quiet uv && $(BIN)/uv pip install --quiet --python $(BIN)/python -e '.[test]' \
+		|| $(BIN)/python -m pip install --quiet -e '.[test]'
+	@touch $@
 
-$(VENV)/.rust: $(RUST_SOURCES) $(VENV)/bin/uv
-	@if command -v cargo >/dev/null; then \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python --reinstall-package ecg-byte ./rust && touch $@; \
+$(VENV)/.rust: $(RUST_SOURCES) | $(VENV)/.package
+	@if ! command -v cargo >/dev/null; then \
+		echo "no Rust toolchain: the exact NumPy tokenizer serves; for the fast one, install Rust and run make setup again"; \
+	elif $(BIN)/uv pip install --quiet --python $(BIN)/python --reinstall-package ecg-byte ./rust \
+		|| $(BIN)/python -m pip install --quiet --force-reinstall --no-deps ./rust; then \
+		touch $@; \
 	else \
-		echo "no Rust toolchain: the exact NumPy tokenizer serves. For the fast one install Rust (rustup) and run make setup"; \
+		echo "the Rust core could not be built (see above): the exact NumPy tokenizer serves"; \
 	fi
 
 quickstart: setup
