@@ -76,7 +76,8 @@ def test_bad_input_is_one_clear_error(config, tmp_path):
         run(replace(config, max_segments=0))
     with pytest.raises(FileNotFoundError):
         run(replace(config, data=tmp_path / "nothing"))
-    table = Split.read(config.split).table.assign(patient_id="someone else")
+    table = Split.read(config.split).table
+    table = table.assign(patient_id="another " + table["patient_id"])
     Split(table, {}).write(tmp_path / "other.csv")
     with pytest.raises(ValueError, match="has no training patient with a segment in"):
         run(replace(config, split=tmp_path / "other.csv"))

@@ -138,3 +138,16 @@ def test_what_is_no_manifest_is_refused(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message):
         Split.read(path)
+
+
+def test_a_manifest_in_which_a_patient_crosses_is_not_trained_on(tmp_path):
+    path = tmp_path / "split.csv"
+    index = pd.DataFrame({"record_id": ["1", "2", "3"], "patient_id": ["a", "a", "b"]})
+    Split.by_patient_hash(index).write(path)
+    lines = path.read_text().splitlines()
+    of_a = [line for line in lines if line.startswith("2,a,")][0]
+    other = of_a.replace("train", "test") if "train" in of_a else of_a.replace("test", "train")
+    path.write_text("\n".join(other if line == of_a else line for line in lines) + "\n")
+    with pytest.raises(ValueError, match="1 patients in more than one split, such as 'a'"):
+        Split.read(path)
+    assert len(Split.read(path, crossing=True).table) == 3

@@ -125,6 +125,7 @@ def synthesize(out: Path, database: Database, *, workers: int = 1) -> None:
             return
         if not out.is_dir() or any(out.iterdir()):
             raise ValueError(f"{out} exists and is not this database; name another folder, or remove this one first")
+    out = out.absolute()
     part = out.with_name(out.name + ".part")
     if part.exists() and not _holds(part, description):
         log.info("removing %s, left by a run with other arguments", part)

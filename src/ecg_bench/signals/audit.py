@@ -47,7 +47,7 @@ class Crossing:
 def run(config: Config) -> None:
     if not config.manifests:
         raise ValueError("audit needs at least one manifest")
-    splits = {path: Split.read(path) for path in config.manifests}
+    splits = {path: Split.read(path, crossing=True) for path in config.manifests}
     found = crossings_between(splits)
     records = sum(len(split.table) for split in splits.values())
     checked = [f"{len(splits)} manifests with {records} records"]

@@ -50,12 +50,12 @@ class Split:
     """Hash of the file it was read from; "" for one made here."""
 
     @classmethod
-    def read(cls, path: Path | str) -> "Split":
-        """Read a manifest.
+    def read(cls, path: Path | str, *, crossing: bool = False) -> "Split":
+        """Read a manifest; with `crossing` also one that has a patient in two splits (to audit it).
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: not a manifest, one of another version, or damaged.
+            ValueError: not a manifest, one of another version, damaged, or one in which patients cross.
         """
         path = Path(path)
         content = path.read_bytes()
@@ -76,6 +76,10 @@ class Split:
         strange = sorted(set(table["split"]) - set(SPLITS))
         if strange:
             raise ValueError(f"{path} has the split {strange[0]!r}: known are {', '.join(SPLITS)}")
+        places = table.groupby("patient_id")["split"].nunique()
+        crossed = list(places.index[places > 1])
+        if crossed and not crossing:
+            raise ValueError(f"{path} has {len(crossed)} patients in more than one split, such as {crossed[0]!r}")
         return cls(table, about, hashlib.sha256(content).hexdigest())
 
     def write(self, path: Path) -> None:
