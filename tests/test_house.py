@@ -133,6 +133,15 @@ def test_options_come_from_yaml_and_the_line_overrides(tmp_path):
         cli.parse(Config, ["--config", str(file), "--nonsense", "1"], verb="ask")
 
 
+@pytest.mark.parametrize("recipe", sorted((ROOT / "recipes").glob("*.yaml")), ids=lambda p: p.stem)
+def test_recipes_are_settings_of_sft(recipe):
+    from ecg_bench.training.sft import Config
+
+    places = ["--data", "d", "--conversations", "c", "--split", "s", "--out", "o"]
+    config = cli.parse(Config, ["--config", str(recipe), *places, "--optim.steps", "3"], verb="sft")
+    assert config.optim.steps == 3 and config.lora.rank == 16 and config.out == Path("o")
+
+
 def test_a_name_is_a_file_name():
     assert {"ptb_xl", "mimic_iv_ecg", "code15", "cpsc", "csn", "wfdb_folder", "synthetic"} <= set(
         registry.names("ecg_bench.records")
