@@ -45,7 +45,7 @@ class Steps:
 
     patch: int = 450
     symbolic: int = 600
-    question_only: int = 100
+    question_only: int = 300
 
 
 @dataclass(frozen=True)
