@@ -285,7 +285,8 @@ class EcgByte:
 
 
 def _quantize(segment: Segment | np.ndarray, normalization: Normalization) -> np.ndarray:
-    return np.minimum(LEVELS * normalization.normalize(signal_of(segment)), LEVELS - 1).astype(np.uint8)
+    symbols = np.minimum(LEVELS * normalization.normalize(signal_of(segment)), LEVELS - 1)
+    return symbols.astype(np.uint8, order="C")  # WFDB's p_signal.T is in Fortran order; the core wants whole rows
 
 
 def _merges_of(pairs: Any) -> np.ndarray:

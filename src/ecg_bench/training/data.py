@@ -73,9 +73,14 @@ class ElmDataset(torch.utils.data.Dataset):
         all_windows: bool = False,
     ):
         self.store, self.representation, self.prompt = store, elm.representation, elm.prompt
-        self.items = [
-            (item, window) for item in conversations for window in range(self._windows(item) if all_windows else 1)
-        ]
+        conversations = list(conversations)
+        fitting = [item for item in conversations if self.prompt.fits(list(item.messages), self._shown(item))]
+        if not fitting:
+            raise ValueError("no conversation fits in prompt.max_length; raise it")
+        if len(fitting) < len(conversations):
+            left_out = len(conversations) - len(fitting)
+            log.warning("%d of %d conversations left out: longer than prompt.max_length", left_out, len(conversations))
+        self.items = [(item, window) for item in fitting for window in range(self._windows(item) if all_windows else 1)]
         self._ecgs: dict[int, EcgInput] = {}
 
     def __len__(self) -> int:
